@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes the fuzz corpus, except files that begin with `find-`: responses of the simulator without
-faults and with each fault, and rows of the case files.
+faults and with each fault, rows of the case files, bodies with a secret, and JSON texts.
 
 Run it from the root of the repository after `cargo build`. Then run
 `cargo test --test it fuzz_corpus::`.
 """
 
+import base64
 import http.client
 import json
 import pathlib
@@ -71,6 +72,61 @@ def write(target, name, content):
     path.write_bytes(content)
 
 
+def write_redaction_seeds():
+    """Writes bodies with a secret in each encoding. The property knows the secret."""
+    secret = "sk-Q7w/x+Zt9=Lm3_Bv8.Kd2"
+
+    def each(form):
+        return "".join(form(ord(character)) for character in secret)
+
+    def event(text):
+        delta = {"type": "text_delta", "text": text}
+        return "data: " + json.dumps({"type": "content_block_delta", "index": 0, "delta": delta}) + "\n\n"
+
+    start = 'data: {"type":"message_start","message":{"content":[]}}\n\n' + (
+        'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+    )
+    bodies = {
+        "plain": secret,
+        "json": json.dumps({"text": secret}).replace("/", "\\/"),
+        "unicode": each(lambda code: f"\\u{code:04x}"),
+        "nested": each(lambda code: f"\\\\u{code:04x}"),
+        "url": each(lambda code: f"%25{code:02x}"),
+        "html": each(lambda code: f"&#000{code}"),
+        "html-names": secret.replace("/", "&sol;").replace("+", "&plus;").replace("=", "&equals;"),
+        "base64": base64.b64encode(f"u:{secret}".encode()).decode(),
+        "base64-lines": base64.encodebytes((secret * 3).encode()).decode(),
+        "hexadecimal": each(lambda code: f"0x{code:02x}, "),
+        "decimal": each(lambda code: f"{code}, "),
+        "utf-16": secret.encode("utf-16-be").decode("latin-1"),
+        "letters": start + "".join(map(event, secret)),
+        "halves": start + event(secret[:9]) + ": ping\nstray\n" + event(secret[9:]),
+        "lines": start + "".join(map(event, secret)).replace('"delta"', '\nstray\ndata: "delta"'),
+        "truncated": start + "".join(map(event, secret[:17])),
+    }
+    for name, body in bodies.items():
+        write("redaction", name, body.encode("latin-1"))
+
+
+def write_json_seeds():
+    texts = {
+        "message": json.dumps({"content": [{"type": "text", "text": "a \"quoted\" text"}], "usage": {"n": 1e9}}),
+        "wide-objects": '[{"":0}' + ',{"":0}' * 12_000 + "]",
+        "wide-numbers": "[0" + ",0" * 21_000 + "]",
+        "just-enough": "[0" + ",0" * 19_000 + "]",
+        "deep": "[" * 200,
+        "deep-enough": "[" * 120 + "]" * 120,
+        "equal-keys": "{" + ",".join(['"a":[]'] * 50) + "}",
+        "long-number": "[" + "9" * 400 + ",1e999,-0.0]",
+        "escapes": '["\\\\","\\"","\\u0000","[{,"]',
+        "page": "<p>{a, [b], c}</p>" * 40,
+        "unterminated": '{"a": "\\',
+        "empty": "",
+    }
+    for name, text in texts.items():
+        write("json", name, text.encode())
+
+
 def main():
     for seed in CORPUS.glob("*/*"):
         # Keep the inputs that fuzzing found.
@@ -96,6 +152,8 @@ def main():
         # Two rows at a time: a row may use an anchor of the row before.
         for at in range(0, len(rows), 4):
             write("cases", f"{path.stem}-{at // 4 + 1}", (head + "".join(rows[at:at + 2])).encode())
+    write_redaction_seeds()
+    write_json_seeds()
     for path in sorted(pathlib.Path("cases/targets").glob("*.yaml")):
         write("cases", f"target-{path.stem}", path.read_bytes())
     limits = pathlib.Path("cases/experiments/06-limits.yaml").read_text()

@@ -56,9 +56,16 @@ pub(super) fn check_envelope(json: &Value, outer: ProtocolCheck, found: &mut Fin
     Some(kind.to_owned())
 }
 
+/// A longer text is not parsed. Messages of real errors are much shorter.
+const MAX_NESTED_ERROR_BYTES: usize = 64 * 1024;
+
 /// Returns the first JSON object in a text. Gateways put their own words around it.
 fn find_first_json(text: &str) -> Option<Value> {
     let at = text.find('{')?;
+    // Values take a hundred times the memory of their text. A nested error begins with its type.
+    if text.len() - at > MAX_NESTED_ERROR_BYTES {
+        return None;
+    }
     serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>().next()?.ok()
 }
 

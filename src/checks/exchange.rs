@@ -59,6 +59,7 @@ fn check_response(request: &Request, response: &Response, found: &mut FindingCol
         ParsedBody::Stream(assembled) => stream.finish(assembled),
         ParsedBody::Json(json) => check_json(response, Some(json), found),
         ParsedBody::Other => check_json(response, None, found),
+        ParsedBody::TooLarge => None,
     };
     if let Some(message) = &message {
         message::check(request_body, message, found);

@@ -29,8 +29,8 @@ impl<'a> StreamChecker<'a> {
     /// Ends the stream. Returns the message if the stream is complete.
     pub fn finish(self, stream: &AssembledStream) -> Option<Value> {
         let cut = self.response.cut.as_ref();
-        // Nothing is missing if the client stopped at its own size limit.
-        if cut.is_some_and(|cut| cut.kind == FailureKind::TooLarge) {
+        // Nothing is missing if this program stopped at its own size limit.
+        if stream.is_too_large || cut.is_some_and(|cut| cut.kind == FailureKind::TooLarge) {
             return None;
         }
         self.sequence.finish(stream, cut.map(|cut| cut.message.as_str()), self.found)

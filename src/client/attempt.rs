@@ -2,11 +2,14 @@
 //!
 //! This module must not know retries or rate limits. Whatever the server does, the result is data.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio::time::timeout_at;
 
 use crate::client::transport_error::{AttemptPhase, ErrorContext};
@@ -16,6 +19,12 @@ use crate::wire::exchange::{AttemptFailure, AttemptResult, BodyBytes, FailureKin
 /// The maximum number of recorded chunks of a body. The last entry covers all later chunks, so that
 /// an endless trickle of single bytes cannot fill the memory.
 const MAX_CHUNK_ARRIVALS: usize = 65_536;
+
+/// The maximum size of the body of an error. An error is a short text, and each retry keeps one.
+const MAX_ERROR_BODY_BYTES: usize = 256 * 1024;
+
+/// The redaction of a body up to this size takes a few milliseconds.
+const MAX_SHORT_BODY_BYTES: usize = 64 * 1024;
 
 /// A request that can be sent any number of times.
 pub(super) struct PreparedRequest {
@@ -32,7 +41,7 @@ pub(super) struct AttemptLimits {
     pub timeout: Duration,
     pub max_body_bytes: usize,
     pub error_context: ErrorContext,
-    pub redactor: SecretRedactor,
+    pub redactor: Arc<SecretRedactor>,
 }
 
 /// Sends the request once. The time limit starts with the call.
@@ -68,8 +77,17 @@ pub(super) async fn send_once(
         response.headers().get_all(CONTENT_ENCODING).iter().map(|e| e.to_str().unwrap_or("unreadable")).collect();
     let encodings = encodings.join(",");
     let ReceivedBody { body, mut chunk_arrivals, truncation } = read_body(response, started, deadline, limits).await;
-    let body = limits.redactor.redact_compressed(&encodings, body, &mut chunk_arrivals);
-    let body = limits.redactor.redact_body(body, &mut chunk_arrivals, truncation.is_some());
+    let body_len = body.len();
+    let redactor = limits.redactor.clone();
+    let is_truncated = truncation.is_some();
+    let redact = move || {
+        let body = redactor.redact_compressed(&encodings, body, &mut chunk_arrivals);
+        let body = redactor.redact_body(body, &mut chunk_arrivals, is_truncated);
+        (body, chunk_arrivals)
+    };
+    let Ok((body, chunk_arrivals)) = run_redaction(body_len, redact).await else {
+        return invalid_response("its secrets could not be removed");
+    };
     AttemptResult::Response(Response {
         status,
         headers,
@@ -101,14 +119,16 @@ async fn read_body(
     limits: &AttemptLimits,
 ) -> ReceivedBody {
     let mut received = ReceivedBody::default();
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    let max_body_bytes = limits.max_body_bytes.min(if is_error { MAX_ERROR_BODY_BYTES } else { usize::MAX });
     loop {
         let phase = AttemptPhase::Reading(received.body.len());
         received.truncation = match timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
-                let kept = chunk.len().min(limits.max_body_bytes - received.body.len());
+                let kept = chunk.len().min(max_body_bytes - received.body.len());
                 received.body.extend_from_slice(&chunk[..kept]);
                 received.record_arrival(started.elapsed(), kept);
-                (kept < chunk.len()).then(|| limits.error_context.too_large_failure(limits.max_body_bytes))
+                (kept < chunk.len()).then(|| limits.error_context.too_large_failure(max_body_bytes))
             }
             Ok(Ok(None)) => return received,
             Ok(Err(error)) => Some(limits.error_context.classify_http_error(&error, phase)),
@@ -131,6 +151,27 @@ impl ReceivedBody {
             _ => self.chunk_arrivals.push((ms, size)),
         }
     }
+}
+
+/// Runs the redaction of a body. A long one takes a second, and memory of ten times its size. So it
+/// runs on a thread of its own, where it delays nothing else, and only one at a time.
+async fn run_redaction<T: Send + 'static>(
+    body_len: usize,
+    redact: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    static LONG_BODIES: Semaphore = Semaphore::const_new(1);
+    if body_len <= MAX_SHORT_BODY_BYTES {
+        return Ok(redact());
+    }
+    // The semaphore is never closed, so `acquire` does not fail.
+    let _permit = LONG_BODIES.acquire().await;
+    tokio::task::spawn_blocking(redact).await
+}
+
+/// The failure of a response that must not be kept.
+fn invalid_response(problem: &str) -> AttemptResult {
+    let message = format!("the response cannot be used: {problem}");
+    AttemptResult::Failure(AttemptFailure { kind: FailureKind::Protocol, message })
 }
 
 /// The failure of a request that cannot be written as HTTP.

@@ -27,6 +27,8 @@ pub struct ClientConfig {
     pub secrets: Vec<SecretString>,
     /// The time limit of one attempt, from the start to the last byte of the body.
     pub timeout: Duration,
+    /// The longest wait without an answer other than 429 or 5xx. After it, nothing more is sent.
+    pub max_wait: Duration,
     /// The maximum number of retries after the first attempt.
     pub retries: u32,
     /// The wait before the first retry. Later waits are longer.
@@ -50,6 +52,9 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
+    /// The default of `max_wait`.
+    pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(300);
+
     /// The default settings for this base URL: no credential, no rate limit, and a body limit of 4
     /// MiB, which is 20 times the size of a response with 1,024 tokens.
     pub fn new(base_url: impl Into<String>, credential_header: AuthScheme) -> Self {
@@ -59,6 +64,7 @@ impl ClientConfig {
             credential: None,
             secrets: Vec::new(),
             timeout: Duration::from_secs(600),
+            max_wait: Self::DEFAULT_MAX_WAIT,
             retries: 4,
             initial_backoff: Duration::from_millis(500),
             concurrency: 4,

@@ -24,6 +24,7 @@ use crate::client::throttle::account::RateLimitAccount;
 use crate::client::throttle::rate_limiter::estimate_tokens;
 use crate::client::transport::{ProxyChoice, TransportConfig, check_plain_http};
 use crate::client::transport_error::ErrorContext;
+use crate::client::wait_limit::WaitLimit;
 use crate::redact::SecretRedactor;
 use crate::wire::exchange::{AttemptResult, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request};
 
@@ -49,6 +50,7 @@ pub struct Client {
     in_flight: Semaphore,
     retries: u32,
     initial_backoff: Duration,
+    wait_limit: WaitLimit,
     run_started: Instant,
 }
 
@@ -101,7 +103,7 @@ impl Client {
                     is_https: base_url.is_https(),
                     proxy_source: transport.proxy.source(&base_url),
                 },
-                redactor,
+                redactor: Arc::new(redactor),
             },
             base_url,
             auth_header,
@@ -109,6 +111,7 @@ impl Client {
             in_flight: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
             retries: config.retries,
             initial_backoff: config.initial_backoff,
+            wait_limit: WaitLimit::new(config.max_wait),
             run_started: config.run_started,
         })
     }
@@ -170,7 +173,10 @@ impl Client {
         let mut retries = RetryPolicy::new(self.retries, self.initial_backoff);
         let mut http = &self.http;
         loop {
-            let mut attempt = self.send_attempt(http, request).await;
+            let Some(mut attempt) = self.send_attempt(http, request).await else {
+                attempts.push(self.stop_waiting());
+                return attempts;
+            };
             let is_stale = std::ptr::eq(http, &self.http) && attempts.is_empty() && self.is_stale(&attempt);
             let wait = match &mut attempt.result {
                 AttemptResult::Failure(failure) if is_stale => {
@@ -190,7 +196,10 @@ impl Client {
             let Some(wait) = wait else { return attempts };
             tracing::info!(id, attempt = attempts.len(), wait_ms = to_milliseconds(wait), "retrying");
             // Reserve after the wait, so that a waiting request does not block the budget.
-            tokio::time::sleep(wait).await;
+            if self.wait_limit.limit(tokio::time::sleep(wait)).await.is_none() {
+                attempts.push(self.stop_waiting());
+                return attempts;
+            }
             if let Some(reservation) = reservation.as_mut()
                 && !reservation.reserve_retry(may_be_charged).await
             {
@@ -206,24 +215,38 @@ impl Client {
         is_reset && attempt.duration_ms < MAX_STALE_MS && self.may_reuse_connections.load(Ordering::Relaxed)
     }
 
-    /// Makes one attempt as soon as a slot is free and the limits allow it.
-    async fn send_attempt(&self, http: &reqwest::Client, request: &PreparedRequest) -> ExchangeAttempt {
+    /// The attempt that is not made, because the server lets nothing through.
+    fn stop_waiting(&self) -> ExchangeAttempt {
+        let failure = self.wait_limit.failure(&self.base_url.host_and_port());
+        ExchangeAttempt {
+            started_ms: to_milliseconds(self.run_started.elapsed()),
+            duration_ms: 0,
+            result: AttemptResult::Failure(failure),
+        }
+    }
+
+    /// Makes one attempt as soon as a slot is free and the limits allow it. `None` if that takes too
+    /// long.
+    async fn send_attempt(&self, http: &reqwest::Client, request: &PreparedRequest) -> Option<ExchangeAttempt> {
         // Take the slot before waiting for the limits: then a request leaves when the limits allow
         // it, and not in a burst when a slot becomes free. The slot is free again before any wait
         // for a retry, so a throttled request does not delay the others.
         // The semaphore is never closed, so `acquire` does not fail.
         let _slot = self.in_flight.acquire().await;
-        let permit = self.account.acquire(request.estimated_tokens).await;
+        self.account.wait_for_limits(request.estimated_tokens).await;
+        let permit = self.wait_limit.limit(self.account.acquire_permit(request.estimated_tokens)).await?;
+        self.wait_limit.record_start();
         let started = Instant::now();
         let started_ms = to_milliseconds(started.saturating_duration_since(self.run_started));
         let result = send_once(http, request, &self.attempt_limits).await;
+        self.wait_limit.record_end(&result);
         if matches!(&result, AttemptResult::Response(response) if response.cut.is_none()) {
             self.may_reuse_connections.store(true, Ordering::Relaxed);
         }
         if let Some(permit) = permit {
             permit.record_outcome(&result, Timestamp::now());
         }
-        ExchangeAttempt { started_ms, duration_ms: to_milliseconds(started.elapsed()), result }
+        Some(ExchangeAttempt { started_ms, duration_ms: to_milliseconds(started.elapsed()), result })
     }
 }
 

@@ -21,6 +21,7 @@ mod server_errors;
 mod throttle;
 pub mod transport;
 mod transport_error;
+mod wait_limit;
 
 pub use crate::client::auth_header::PLACEHOLDER_CREDENTIAL;
 pub use crate::client::base_url::BaseUrl;

@@ -2,6 +2,7 @@
 //! experiment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::catalog::{ChanceRate, Experiment};
 use crate::engine::predicate::matches;
@@ -23,7 +24,7 @@ pub struct CompletedTrial {
     /// The responses, one for each request.
     pub responses: Vec<InterpretedExchange>,
     /// The last response as received, for rows that are decided by it.
-    pub last_response: Option<ParsedResponse>,
+    pub last_response: Option<Arc<ParsedResponse>>,
     /// The short random values.
     pub values: BTreeMap<String, String>,
 }
@@ -57,7 +58,7 @@ impl CompletedTrial {
     /// The message of the last request, if all requests got one.
     pub fn message(&self) -> Option<&Message> {
         self.responses.iter().try_fold(None, |_, step| match step {
-            InterpretedExchange::Message(message) => Some(Some(message)),
+            InterpretedExchange::Message(message) => Some(Some(&**message)),
             InterpretedExchange::HttpError(_)
             | InterpretedExchange::Malformed(_)
             | InterpretedExchange::UnreadableStream(_)
@@ -126,7 +127,7 @@ impl CompletedTrial {
         let skipped = if is_conversation { self.responses.len().saturating_sub(1) } else { 0 };
         let messages = || {
             self.responses.iter().skip(skipped).filter_map(|step| match step {
-                InterpretedExchange::Message(message) => Some(message),
+                InterpretedExchange::Message(message) => Some(&**message),
                 InterpretedExchange::HttpError(_)
                 | InterpretedExchange::Malformed(_)
                 | InterpretedExchange::UnreadableStream(_)

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::checks;
 use crate::redact::decompress_once;
 use crate::wire::assemble::{MessageAssembler, StreamObserver, parse_stream};
+use crate::wire::bounded_json::parse_json;
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, FailureKind, Response};
 use crate::wire::message::excerpt;
 use crate::wire::sse::SseItem;
@@ -91,7 +92,11 @@ fn parse_response(plain: &Response, original: &Response) -> ReceivedResponse {
     let text = plain.text().into_owned();
     let is_stream = plain.is_event_stream();
     let mut events = Vec::new();
-    let json = if is_stream { parse_stream(plain, &mut events).message } else { serde_json::from_str(&text).ok() };
+    let json = if is_stream {
+        parse_stream(&plain.body.0, plain.cut.is_some(), &mut events).message
+    } else {
+        parse_json(&text).ok()
+    };
     ReceivedResponse {
         status: plain.status,
         headers: plain.headers.clone(),

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::recording::run::TrialKey;
 
 /// The longest line that is read. An exchange with all its retries is shorter.
-const MAX_LINE_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The problem with a recording.
 #[derive(Debug, thiserror::Error)]

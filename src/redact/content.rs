@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::redact::replacement::resize_chunks;
+use crate::wire::bounded_json::parse_json;
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange, Request, Response};
 
 /// The words of the protocol, as keys and as values.
@@ -93,14 +94,15 @@ fn redact_response(response: &mut Response) {
     let (redacted, line_ends) = redact_body(text);
     // Move the end of each chunk to the end of its line, which is close enough for timing.
     resize_chunks(&mut response.arrivals, |end| {
-        line_ends.iter().find(|(old_end, _)| *old_end >= end).map_or(redacted.len(), |(_, new_end)| *new_end)
+        let line = line_ends.partition_point(|(old_end, _)| *old_end < end);
+        line_ends.get(line).map_or(redacted.len(), |(_, new_end)| *new_end)
     });
     response.body = BodyBytes(redacted.into_bytes());
 }
 
 /// The body without its texts, and the old and new end of each line.
 fn redact_body(text: &str) -> (String, Vec<(usize, usize)>) {
-    if let Ok(value) = serde_json::from_str::<Value>(text) {
+    if let Ok(value) = parse_json(text) {
         let redacted = redact_json(&value, false).to_string();
         let line_ends = vec![(text.len(), redacted.len())];
         return (redacted, line_ends);
@@ -121,7 +123,7 @@ fn redact_line(line: &str) -> String {
     let Some((field, value)) = line.split_once(':') else { return mask_text(line) };
     let (space, value) = value.strip_prefix(' ').map_or(("", value), |rest| (" ", rest));
     let value = match field {
-        "data" => match serde_json::from_str::<Value>(value) {
+        "data" => match parse_json(value) {
             Ok(event) => redact_json(&event, false).to_string(),
             Err(_) => redact_word(value),
         },

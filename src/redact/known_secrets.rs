@@ -92,6 +92,8 @@ pub struct KnownSecrets {
     /// The number of characters that a state has matched of a pattern, and the marker.
     matched_prefixes: HashMap<StateID, (usize, &'static str)>,
     start_state: StateID,
+    /// True for the first bytes of patterns, and for digits, which may stand for such a byte.
+    is_relevant: [bool; 256],
     max_pattern_len: usize,
 }
 
@@ -119,7 +121,12 @@ impl KnownSecrets {
             }
         }
         let max_pattern_len = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        Self { automaton, patterns, matched_prefixes, start_state, max_pattern_len }
+        let mut is_relevant: [bool; 256] = std::array::from_fn(|byte| (byte as u8).is_ascii_digit());
+        for byte in texts.iter().filter_map(|text| text.first()) {
+            is_relevant[usize::from(byte.to_ascii_lowercase())] = true;
+            is_relevant[usize::from(byte.to_ascii_uppercase())] = true;
+        }
+        Self { automaton, patterns, matched_prefixes, start_state, is_relevant, max_pattern_len }
     }
 
     /// True if there is nothing to search for.
@@ -132,18 +139,21 @@ impl KnownSecrets {
     pub fn find_encoded(&self, text: &NormalizedText, is_truncated: bool, steps: &mut u64) -> Vec<ByteReplacement> {
         let end = if is_truncated { text.settled_len } else { text.bytes.len() };
         let bytes = &text.bytes[..end];
-        let mut plain = SecretScan::new(self, SecretEncoding::Plain);
-        let mut base64 = SecretScan::new(self, SecretEncoding::Base64);
+        let mut scans = EncodingScans::new(self);
+        let mut is_idle = true;
         for (index, byte) in bytes.iter().enumerate() {
-            plain.push(*byte, text.original_range(index));
-            if !LINE_BREAK_BYTES.contains(byte) {
-                base64.push(*byte, text.original_range(index));
+            if is_idle && !self.is_relevant[usize::from(*byte)] {
+                continue;
             }
+            scans.push(bytes, index, text);
+            is_idle = scans.are_idle();
         }
-        let hexadecimal = self.scan_hexadecimal(bytes, text);
-        let decimal = self.scan_decimal(bytes, text, is_truncated);
-        let scans = [plain, base64, hexadecimal, decimal].into_iter();
-        scans.flat_map(|scan| scan.finish(is_truncated.then_some(text.original_end), steps)).collect()
+        *steps += bytes.len() as u64;
+        // The end of a truncated text may truncate the last number.
+        if !is_truncated {
+            scans.push_number(bytes.len(), text);
+        }
+        scans.finish(is_truncated.then_some(text.original_end), steps)
     }
 
     /// Finds every secret that the parts of a body contain as it is.
@@ -160,42 +170,77 @@ impl KnownSecrets {
         }
         scan.finish(parts.last().filter(|_| is_truncated).map(|part| part.end), steps)
     }
+}
 
-    /// Scans hexadecimal digits, without the separators and the `0x` between them.
-    fn scan_hexadecimal(&self, bytes: &[u8], text: &NormalizedText) -> SecretScan<'_> {
-        let mut scan = SecretScan::new(self, SecretEncoding::Hexadecimal);
-        for (index, byte) in bytes.iter().enumerate() {
-            let is_prefix = *byte == b'0' && matches!(bytes.get(index + 1), Some(b'x' | b'X'));
-            let is_prefix_end = matches!(byte, b'x' | b'X') && index > 0 && bytes[index - 1] == b'0';
-            match byte {
-                _ if is_prefix || is_prefix_end || LIST_SEPARATOR_BYTES.contains(byte) => {}
-                _ if byte.is_ascii_hexdigit() => scan.push(*byte, text.original_range(index)),
-                _ => scan.push_break(),
-            }
+/// The passes over one text, one for each encoding.
+struct EncodingScans<'a> {
+    plain: SecretScan<'a>,
+    base64: SecretScan<'a>,
+    hexadecimal: SecretScan<'a>,
+    /// Reads the bytes that the numbers of a list stand for.
+    decimal: SecretScan<'a>,
+    /// The value and the start of the number that is being read.
+    number: Option<(u32, usize)>,
+}
+
+impl<'a> EncodingScans<'a> {
+    fn new(secrets: &'a KnownSecrets) -> Self {
+        let [plain, decimal] = [(); 2].map(|()| SecretScan::new(secrets, SecretEncoding::Plain));
+        let base64 = SecretScan::new(secrets, SecretEncoding::Base64);
+        Self {
+            plain,
+            base64,
+            hexadecimal: SecretScan::new(secrets, SecretEncoding::Hexadecimal),
+            decimal,
+            number: None,
         }
-        scan
     }
 
-    /// Scans the bytes that the numbers of a list stand for.
-    fn scan_decimal(&self, bytes: &[u8], text: &NormalizedText, is_truncated: bool) -> SecretScan<'_> {
-        let mut scan = SecretScan::new(self, SecretEncoding::Plain);
-        let mut number: Option<(u32, usize)> = None;
-        for (index, byte) in bytes.iter().enumerate() {
-            if byte.is_ascii_digit() {
-                let (value, start) = number.unwrap_or((0, index));
-                number = Some((value.saturating_mul(10).saturating_add(u32::from(byte - b'0')), start));
-                continue;
-            }
-            scan.push_number(number.take(), index, text);
-            if !LIST_SEPARATOR_BYTES.contains(byte) {
-                scan.push_break();
-            }
+    /// True if no pass is inside a pattern.
+    fn are_idle(&self) -> bool {
+        let scans = [&self.plain, &self.base64, &self.hexadecimal, &self.decimal];
+        self.number.is_none() && scans.into_iter().all(SecretScan::is_idle)
+    }
+
+    fn push(&mut self, bytes: &[u8], index: usize, text: &NormalizedText) {
+        let byte = bytes[index];
+        let range = text.original_range(index);
+        let is_separator = LIST_SEPARATOR_BYTES.contains(&byte);
+        self.plain.push(byte, range);
+        if !LINE_BREAK_BYTES.contains(&byte) {
+            self.base64.push(byte, range);
         }
-        // The end of a truncated text may truncate the number.
-        if !is_truncated {
-            scan.push_number(number, bytes.len(), text);
+        // The `0x` of a number separates, too.
+        let is_prefix = byte == b'0' && matches!(bytes.get(index + 1), Some(b'x' | b'X'));
+        let is_prefix_end = matches!(byte, b'x' | b'X') && index > 0 && bytes[index - 1] == b'0';
+        match byte {
+            _ if is_prefix || is_prefix_end || is_separator => {}
+            _ if byte.is_ascii_hexdigit() => self.hexadecimal.push(byte, range),
+            _ => self.hexadecimal.push_break(),
         }
-        scan
+        if byte.is_ascii_digit() {
+            let (value, start) = self.number.unwrap_or((0, index));
+            self.number = Some((value.saturating_mul(10).saturating_add(u32::from(byte - b'0')), start));
+            return;
+        }
+        self.push_number(index, text);
+        if !is_separator {
+            self.decimal.push_break();
+        }
+    }
+
+    /// Reads the byte of a number that ends here. A larger number separates.
+    fn push_number(&mut self, end: usize, text: &NormalizedText) {
+        let Some((value, start)) = self.number.take() else { return };
+        match u8::try_from(value) {
+            Ok(byte) => self.decimal.push(byte, (text.original_range(start).0, text.original_range(end - 1).1)),
+            Err(_) => self.decimal.push_break(),
+        }
+    }
+
+    fn finish(self, truncated_at: Option<usize>, steps: &mut u64) -> Vec<ByteReplacement> {
+        let scans = [self.plain, self.base64, self.hexadecimal, self.decimal].into_iter();
+        scans.flat_map(|scan| scan.finish(truncated_at, steps)).collect()
     }
 }
 
@@ -204,22 +249,26 @@ struct SecretScan<'a> {
     secrets: &'a KnownSecrets,
     encoding: SecretEncoding,
     state: StateID,
-    /// The original starts of the last characters, in a ring.
+    /// The original starts of the last characters that may belong to a match, in a ring.
     starts: Vec<u32>,
-    steps: usize,
+    /// The number of these characters.
+    pushed: usize,
     found: Vec<ByteReplacement>,
 }
 
 impl<'a> SecretScan<'a> {
     fn new(secrets: &'a KnownSecrets, encoding: SecretEncoding) -> Self {
         let starts = vec![0; secrets.max_pattern_len.next_power_of_two()];
-        Self { secrets, encoding, state: secrets.start_state, starts, steps: 0, found: Vec::new() }
+        Self { secrets, encoding, state: secrets.start_state, starts, pushed: 0, found: Vec::new() }
     }
 
     fn push(&mut self, byte: u8, (start, end): (u32, u32)) {
+        if self.is_idle() && !self.secrets.is_relevant[usize::from(byte)] {
+            return;
+        }
         let mask = self.starts.len() - 1;
-        self.starts[self.steps & mask] = start;
-        self.steps += 1;
+        self.starts[self.pushed & mask] = start;
+        self.pushed += 1;
         let automaton = &self.secrets.automaton;
         self.state = automaton.next_state(Anchored::No, self.state, byte);
         if !automaton.is_match(self.state) {
@@ -229,34 +278,32 @@ impl<'a> SecretScan<'a> {
             let pattern: PatternID = automaton.match_pattern(self.state, index);
             let (encoding, marker) = self.secrets.patterns[pattern.as_usize()];
             if encoding == self.encoding {
-                let start = self.starts[(self.steps - automaton.pattern_len(pattern)) & mask];
+                let start = self.starts[(self.pushed - automaton.pattern_len(pattern)) & mask];
                 self.found.push(ByteReplacement::new(start as usize, end as usize, marker));
             }
         }
     }
 
     fn push_break(&mut self) {
-        if self.state != self.secrets.start_state {
+        if !self.is_idle() {
             self.push(BREAK_BYTE, (0, 0));
         }
     }
 
-    /// Pushes the byte of a number. Another number separates.
-    fn push_number(&mut self, number: Option<(u32, usize)>, end: usize, text: &NormalizedText) {
-        let Some((value, start)) = number else { return };
-        let byte = u8::try_from(value).unwrap_or(BREAK_BYTE);
-        self.push(byte, (text.original_range(start).0, text.original_range(end - 1).1));
+    /// True if the last characters are not the start of a pattern.
+    fn is_idle(&self) -> bool {
+        self.state == self.secrets.start_state
     }
 
     /// Everything that the pass found. At the end of a truncated text, the first part of a secret
     /// is enough.
     fn finish(mut self, truncated_at: Option<usize>, steps: &mut u64) -> Vec<ByteReplacement> {
-        *steps += (self.steps + self.found.len()) as u64;
+        *steps += (self.pushed + self.found.len()) as u64;
         let matched = self.secrets.matched_prefixes.get(&self.state);
         if let (Some(end), Some((length, marker))) = (truncated_at, matched)
             && *length >= MIN_TRUNCATED_BYTES
         {
-            let start = self.starts[(self.steps - length) & (self.starts.len() - 1)];
+            let start = self.starts[(self.pushed - length) & (self.starts.len() - 1)];
             self.found.push(ByteReplacement::new(start as usize, end, marker));
         }
         self.found

@@ -10,6 +10,7 @@ mod normalized_text;
 mod protocol_words;
 mod redactor;
 mod replacement;
+mod secret_search;
 mod stream_strings;
 #[cfg(test)]
 mod tests;

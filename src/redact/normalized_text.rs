@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::{memchr, memchr3};
+
 use crate::redact::escape::{ESCAPE_BYTES, EscapeState, EscapedValue, absorbs_zero, parse_escape};
 
 /// The maximum number of escapes that are incomplete at the same time, one inside the other.
@@ -19,6 +21,8 @@ const END_BYTE: u8 = 0xff;
 pub struct NormalizedText {
     pub bytes: Vec<u8>,
     ranges: Vec<(u32, u32)>,
+    /// The start of a text without escapes, which needs no ranges.
+    unchanged_start: Option<u32>,
     /// The bytes before an escape that the end of the text truncates.
     pub settled_len: usize,
     /// True if the text contained an escape or a NUL byte.
@@ -36,9 +40,14 @@ pub struct NormalizedText {
 impl NormalizedText {
     /// Decodes the joined parts of a body.
     pub fn decode(body: &[u8], parts: &[Range<usize>]) -> Self {
+        if let [part] = parts
+            && find_special(&body[part.clone()]).is_none()
+        {
+            return Self::copy(&body[part.clone()], part);
+        }
         let mut text = Self::with_capacity(parts);
-        for position in parts.iter().cloned().flatten() {
-            text.push(body[position], (position as u32, position as u32 + 1));
+        for part in parts {
+            text.push_part(body, part.clone());
         }
         text.settled_len = text.open_escapes.first().copied().unwrap_or(text.bytes.len());
         text.push(END_BYTE, (text.original_end as u32, text.original_end as u32));
@@ -49,6 +58,18 @@ impl NormalizedText {
         text
     }
 
+    /// A text without escapes.
+    fn copy(text: &[u8], part: &Range<usize>) -> Self {
+        Self {
+            bytes: text.to_vec(),
+            unchanged_start: Some(part.start as u32),
+            settled_len: text.len(),
+            original_end: part.end,
+            steps: text.len() as u64,
+            ..Self::default()
+        }
+    }
+
     fn with_capacity(parts: &[Range<usize>]) -> Self {
         let length = parts.iter().map(Range::len).sum();
         let original_end = parts.last().map_or(0, |part| part.end);
@@ -57,7 +78,30 @@ impl NormalizedText {
 
     /// The range of a byte in the original.
     pub fn original_range(&self, index: usize) -> (u32, u32) {
-        self.ranges[index]
+        match self.unchanged_start {
+            Some(start) => (start + index as u32, start + index as u32 + 1),
+            None => self.ranges[index],
+        }
+    }
+
+    fn push_part(&mut self, body: &[u8], part: Range<usize>) {
+        let range = |position: usize| (position as u32, position as u32 + 1);
+        let mut position = part.start;
+        while position < part.end {
+            // The next byte may be the late end of an HTML escape.
+            if self.open_escapes.is_empty() && self.unended_entity != Some(self.bytes.len()) {
+                let rest = &body[position..part.end];
+                let plain = find_special(rest).unwrap_or(rest.len());
+                self.bytes.extend_from_slice(&rest[..plain]);
+                self.ranges.extend((position..position + plain).map(range));
+                self.steps += plain as u64;
+                position += plain;
+            }
+            if let Some(byte) = body[..part.end].get(position) {
+                self.push(*byte, range(position));
+                position += 1;
+            }
+        }
     }
 
     /// Adds a byte, and decodes the escape that it completes.
@@ -134,6 +178,12 @@ impl NormalizedText {
         }
         rest.into_iter().for_each(|(byte, range)| self.push(byte, range));
     }
+}
+
+/// The position of the first byte that may not stay.
+fn find_special(bytes: &[u8]) -> Option<usize> {
+    let escape = memchr3(ESCAPE_BYTES[0], ESCAPE_BYTES[1], ESCAPE_BYTES[2], bytes);
+    memchr(0, &bytes[..escape.unwrap_or(bytes.len())]).or(escape)
 }
 
 /// A text without escapes, at any depth.

@@ -6,16 +6,15 @@
 //! like a key is replaced too. This module must not know the requests: their texts are not secrets.
 
 use std::fmt;
-use std::ops::Range;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::redact::compressed;
 use crate::redact::known_secrets::KnownSecrets;
-use crate::redact::normalized_text::NormalizedText;
 use crate::redact::protocol_words::is_protocol_word;
-use crate::redact::replacement::{ByteReplacement, merge_overlapping, replace_in_body, replace_text};
-use crate::redact::stream_strings::for_each_sequence;
-use crate::redact::{compressed, key_patterns};
+use crate::redact::replacement::{ByteReplacement, replace_in_body, replace_text};
+use crate::redact::secret_search::{KeyPatterns, MIN_SECRET_BYTES, SecretSearch};
+use crate::wire::assemble::parse_stream;
 use crate::wire::exchange::SECRET_PLACEHOLDER;
 
 /// Replaces the credential.
@@ -32,11 +31,6 @@ const PRIVATE_HEADERS: [&str; 8] = [
     "cookie",
     "set-cookie",
 ];
-
-/// Shorter secrets are not removed. They are dummies for local servers (`test`, `ollama`,
-/// `sk-1234`): they protect nothing, and removing them would falsify responses that contain them by
-/// chance.
-const MIN_SECRET_BYTES: usize = 8;
 
 /// After this number of searches that found another secret, the whole body is removed.
 const MAX_SEARCHES: usize = 4;
@@ -64,13 +58,13 @@ impl SecretRedactor {
 
     /// Removes secrets from a text.
     pub fn redact_text(&self, text: String) -> String {
-        let secrets = SecretSearch::new(self, text.as_bytes()).find_in_text(KeyPatterns::Find);
+        let secrets = SecretSearch::new(&self.known_secrets, text.as_bytes(), false).find_in_text(KeyPatterns::Find);
         replace_text(text, &secrets)
     }
 
     /// Removes known secrets from a text, and keeps text that only looks like a key.
     pub fn redact_known(&self, text: String) -> String {
-        let secrets = SecretSearch::new(self, text.as_bytes()).find_in_text(KeyPatterns::Keep);
+        let secrets = SecretSearch::new(&self.known_secrets, text.as_bytes(), false).find_in_text(KeyPatterns::Keep);
         replace_text(text, &secrets)
     }
 
@@ -91,8 +85,11 @@ impl SecretRedactor {
         let mut key_patterns = KeyPatterns::Find;
         // A replacement may join the parts of another secret, so search again.
         for _ in 0..MAX_SEARCHES {
-            let secrets = SecretSearch { is_truncated, ..SecretSearch::new(self, &body) }.find_in_body(key_patterns);
+            let secrets = SecretSearch::new(&self.known_secrets, &body, is_truncated).find_in_body(key_patterns);
             if secrets.is_empty() {
+                if self.assembles_secret(&body) {
+                    break;
+                }
                 return body;
             }
             body = replace_in_body(body, &secrets, chunk_arrivals);
@@ -102,10 +99,23 @@ impl SecretRedactor {
         replace_in_body(body, &everything, chunk_arrivals)
     }
 
+    /// True if the message that the decoder of the protocol assembles contains a secret: the server
+    /// may have put other strings between its parts, which this decoder ignores.
+    fn assembles_secret(&self, body: &[u8]) -> bool {
+        if self.known_secrets.is_empty() || memchr::memmem::find(body, b"content_block").is_none() {
+            return false;
+        }
+        let message = parse_stream(body, false, &mut ()).message;
+        message.is_some_and(|message| {
+            let text = message.to_string();
+            !SecretSearch::new(&self.known_secrets, text.as_bytes(), false).find_in_text(KeyPatterns::Keep).is_empty()
+        })
+    }
+
     /// The steps of one search in a body.
     #[cfg(test)]
     pub(in crate::redact) fn count_steps(&self, body: &[u8], is_truncated: bool) -> u64 {
-        let mut search = SecretSearch { is_truncated, ..SecretSearch::new(self, body) };
+        let mut search = SecretSearch::new(&self.known_secrets, body, is_truncated);
         search.search_body(KeyPatterns::Find);
         search.steps
     }
@@ -122,7 +132,7 @@ impl SecretRedactor {
             return body;
         }
         let has_secret = |plain: &[u8]| {
-            let search = SecretSearch { is_truncated: true, ..SecretSearch::new(self, plain) };
+            let search = SecretSearch::new(&self.known_secrets, plain, true);
             !search.find_in_body(KeyPatterns::Find).is_empty()
         };
         let marker = match compressed::search_layers(encodings, &body, has_secret) {
@@ -132,92 +142,6 @@ impl SecretRedactor {
         };
         let replacement = [ByteReplacement::new(0, body.len(), marker)];
         replace_in_body(body, &replacement, chunk_arrivals)
-    }
-}
-
-/// What happens to text that looks like a key and is no known secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeyPatterns {
-    Find,
-    Keep,
-}
-
-/// One search for all secrets in a body or text.
-struct SecretSearch<'a> {
-    redactor: &'a SecretRedactor,
-    body: &'a [u8],
-    is_truncated: bool,
-    /// The bytes that were read and written. The time is proportional to it.
-    steps: u64,
-    found: Vec<ByteReplacement>,
-}
-
-impl<'a> SecretSearch<'a> {
-    fn new(redactor: &'a SecretRedactor, body: &'a [u8]) -> Self {
-        Self { redactor, body, is_truncated: false, steps: 0, found: Vec::new() }
-    }
-
-    /// The secrets in one text, sorted and without overlaps.
-    fn find_in_text(mut self, key_patterns: KeyPatterns) -> Vec<ByteReplacement> {
-        self.search_parts(&[0..self.body.len()], key_patterns);
-        merge_overlapping(self.found)
-    }
-
-    /// The secrets in a body: in the whole of it, and split over the events of a stream.
-    fn find_in_body(mut self, key_patterns: KeyPatterns) -> Vec<ByteReplacement> {
-        self.search_body(key_patterns);
-        merge_overlapping(self.found)
-    }
-
-    fn search_body(&mut self, key_patterns: KeyPatterns) {
-        self.search_parts(&[0..self.body.len()], key_patterns);
-        for_each_sequence(self.body, self.is_truncated, |parts, is_prose| {
-            self.search_parts(parts, if is_prose { key_patterns } else { KeyPatterns::Keep });
-        });
-    }
-
-    /// Searches the joined parts of the body.
-    fn search_parts(&mut self, parts: &[Range<usize>], key_patterns: KeyPatterns) {
-        let length: usize = parts.iter().map(Range::len).sum();
-        if length < MIN_SECRET_BYTES && !self.is_truncated {
-            return;
-        }
-        let text = NormalizedText::decode(self.body, parts);
-        self.steps += text.steps;
-        let known_secrets = &self.redactor.known_secrets;
-        let mut found = Vec::new();
-        if !known_secrets.is_empty() {
-            found = known_secrets.find_encoded(&text, self.is_truncated, &mut self.steps);
-            if text.has_changes {
-                found.extend(known_secrets.find_plain(self.body, parts, self.is_truncated, &mut self.steps));
-            }
-        }
-        if key_patterns == KeyPatterns::Find {
-            self.steps += length as u64;
-            found.extend(key_patterns::find(&text.bytes).into_iter().map(|(start, end)| {
-                let (start, end) = (text.original_range(start).0, text.original_range(end - 1).1);
-                ByteReplacement::new(start as usize, end as usize, SECRET_PLACEHOLDER)
-            }));
-        }
-        drop(text);
-        if let ([part], KeyPatterns::Find) = (parts, key_patterns) {
-            let keys = key_patterns::find(&self.body[part.clone()]).into_iter();
-            let to_replacement =
-                |(start, end)| ByteReplacement::new(part.start + start, part.start + end, SECRET_PLACEHOLDER);
-            found.extend(keys.map(to_replacement));
-        }
-        for secret in found {
-            self.add_to_parts(secret, parts);
-        }
-    }
-
-    /// Replaces a secret in all parts that contain it. The first one gets the marker.
-    fn add_to_parts(&mut self, secret: ByteReplacement, parts: &[Range<usize>]) {
-        let first = parts.partition_point(|part| part.end <= secret.start);
-        for part in parts[first..].iter().take_while(|part| part.start < secret.end) {
-            let marker = if secret.start >= part.start { secret.replacement } else { "" };
-            self.found.push(ByteReplacement::new(secret.start.max(part.start), secret.end.min(part.end), marker));
-        }
     }
 }
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::redact::SecretRedactor;
 use crate::wire::assemble::parse_stream;
-use crate::wire::exchange::{BodyBytes, Response};
 
 /// A key of a usual form. It contains characters that formats escape, and no repetition.
 const SECRET: &str = "sk-Q7w/x+Zt9=Lm3_Bv8.Kd2";
@@ -117,17 +116,7 @@ fn assemble_texts(body: &[u8], is_truncated: bool) -> Vec<String> {
         let event: Value = serde_json::from_str(data).unwrap_or_default();
         joined.push_str(event["delta"]["text"].as_str().unwrap_or_default());
     }
-    let response = Response {
-        status: 200,
-        headers: Vec::new(),
-        body: BodyBytes(body.to_vec()),
-        arrivals: Vec::new(),
-        cut: is_truncated.then(|| crate::wire::exchange::AttemptFailure {
-            kind: crate::wire::exchange::FailureKind::Reset,
-            message: String::new(),
-        }),
-    };
-    let message = parse_stream(&response, &mut ()).message.unwrap_or_default();
+    let message = parse_stream(body, is_truncated, &mut ()).message.unwrap_or_default();
     let blocks = message["content"].as_array().cloned().unwrap_or_default();
     let texts = blocks.iter().filter_map(|block| block["text"].as_str().map(str::to_owned));
     texts.chain([joined, lossy]).collect()
@@ -230,6 +219,29 @@ fn a_replacement_that_joins_the_parts_of_another_secret_is_followed_by_a_search(
     let body = [delta("odd", start), delta("text", start), delta("odd", end), delta("text", end)].concat();
     let nested = [delta("text", start), delta("content", start), delta("content", end), delta("text", end)].concat();
     for body in [body, nested] {
+        let redacted = new_redactor().redact_body(body.clone().into_bytes(), &mut [], false);
+        for text in assemble_texts(&redacted, false) {
+            assert_no_secret(&text, &body);
+        }
+    }
+}
+
+#[test]
+fn strings_that_the_decoder_ignores_hide_no_secret() {
+    let delta = |index: u32, kind: &str, text: &str| {
+        format!(
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":{index},\"delta\":{{\"type\":\"{kind}\",\"text\":\"{text}\"}}}}\n\n"
+        )
+    };
+    let mut body = String::from(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    );
+    for character in SECRET.chars() {
+        body.push_str(&delta(0, "text_delta", &character.to_string()));
+        body.push_str(&delta(0, "ignored_delta", "zzz"));
+    }
+    let duplicate = body.replace("\"text\":\"zzz\"", "\"text\":\"zzz\",\"text\":\"\"");
+    for body in [body, duplicate] {
         let redacted = new_redactor().redact_body(body.clone().into_bytes(), &mut [], false);
         for text in assemble_texts(&redacted, false) {
             assert_no_secret(&text, &body);

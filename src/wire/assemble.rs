@@ -8,12 +8,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::wire::exchange::Response;
+use crate::wire::bounded_json::{MAX_JSON_VALUES, UnreadableJson, count_values, parse_json};
 use crate::wire::message::excerpt;
 use crate::wire::sse::{SseItem, decode_text, iter_items};
 
 /// The keys of a message that a `message_delta` sets.
 const DELTA_KEYS: [&str; 5] = ["stop_reason", "stop_sequence", "stop_details", "container", "context_management"];
+
+/// Other names of events are not kept.
+const MAX_EVENT_NAMES: usize = 100;
 
 /// The first event of a stream.
 const MESSAGE_START: &str = "message_start";
@@ -31,6 +34,9 @@ pub struct AssembledStream {
     pub invalid_inputs: Vec<(usize, String)>,
     /// The names of the events, without repetition.
     pub event_names: BTreeSet<String>,
+    /// True if an event or the message has more values than [`MAX_JSON_VALUES`]. The rest of the
+    /// stream is missing.
+    pub is_too_large: bool,
     /// True if a `message_start` has its name in the event line and its type in the data. The
     /// official SDKs select events by name and read them by type.
     pub has_readable_start: bool,
@@ -61,10 +67,10 @@ pub trait StreamObserver {
 impl StreamObserver for () {}
 
 /// Parses the body of an event stream in one pass.
-pub fn parse_stream(response: &Response, observer: &mut impl StreamObserver) -> AssembledStream {
-    let (text, invalid_utf8_at) = decode_text(&response.body.0);
+pub fn parse_stream(body: &[u8], is_truncated: bool, observer: &mut impl StreamObserver) -> AssembledStream {
+    let (text, invalid_utf8_at) = decode_text(body);
     // A truncated body may end inside a line. The beginning of a line has no meaning.
-    let text = if response.cut.is_some() { complete_lines(&text) } else { &text };
+    let text = if is_truncated { complete_lines(&text) } else { &text };
     let mut assembler = MessageAssembler::default();
     let mut event_names = BTreeSet::new();
     let mut has_readable_start = false;
@@ -74,14 +80,20 @@ pub fn parse_stream(response: &Response, observer: &mut impl StreamObserver) -> 
             SseItem::Frame(frame) | SseItem::Unterminated(frame) => frame.data.as_deref(),
             SseItem::UnknownLine(_) => None,
         };
-        let json = data.and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let json = data.map(parse_json);
+        if json == Some(Err(UnreadableJson::TooLarge)) || assembler.is_too_large {
+            assembler.is_too_large = true;
+            break;
+        }
+        let json = json.and_then(Result::ok);
         observer.on_item(&item, json.as_ref(), &assembler);
         let SseItem::Frame(frame) = &item else { continue };
         if let (Some(json), Some(data)) = (&json, data) {
             has_readable_start |= json["type"] == MESSAGE_START && frame.event.as_deref() == Some(MESSAGE_START);
             assembler.apply(json, data);
         }
-        if let Some(name) = frame.event.as_deref().filter(|name| !event_names.contains(*name)) {
+        let is_new = |name: &&str| event_names.len() < MAX_EVENT_NAMES && !event_names.contains(*name);
+        if let Some(name) = frame.event.as_deref().filter(is_new) {
             event_names.insert(name.to_owned());
         }
     }
@@ -98,6 +110,9 @@ pub struct MessageAssembler {
     message: Option<Map<String, Value>>,
     blocks: Vec<PartialBlock>,
     end: StreamEnd,
+    /// The number of values that the message has at most.
+    values: usize,
+    is_too_large: bool,
 }
 
 #[derive(Debug)]
@@ -117,7 +132,12 @@ impl MessageAssembler {
         if self.end != StreamEnd::Missing {
             return;
         }
-        match (event["type"].as_str().unwrap_or_default(), &mut self.message) {
+        let kind = event["type"].as_str().unwrap_or_default();
+        // The events of texts add no values.
+        if matches!(kind, MESSAGE_START | "content_block_start" | "message_delta") && self.exceeds_limit(data) {
+            return;
+        }
+        match (kind, &mut self.message) {
             (MESSAGE_START, message @ None) => {
                 *message = Some(event["message"].as_object().cloned().unwrap_or_default());
             }
@@ -138,12 +158,21 @@ impl MessageAssembler {
         }
     }
 
-    fn finish(self) -> AssembledStream {
+    /// Counts the values that become a part of the message. Returns true if they are too many.
+    fn exceeds_limit(&mut self, json: &str) -> bool {
+        self.values += count_values(json);
+        self.is_too_large |= self.values > MAX_JSON_VALUES;
+        self.is_too_large
+    }
+
+    fn finish(mut self) -> AssembledStream {
         let mut invalid_inputs = Vec::new();
         let mut blocks = Vec::new();
-        for (index, PartialBlock { mut value, input_json }) in self.blocks.into_iter().enumerate() {
+        for (index, PartialBlock { mut value, input_json }) in std::mem::take(&mut self.blocks).into_iter().enumerate()
+        {
             if !input_json.is_empty() {
-                let input = serde_json::from_str::<Value>(&input_json).ok();
+                let is_too_large = self.exceeds_limit(&input_json);
+                let input = if is_too_large { None } else { parse_json(&input_json).ok() };
                 if !input.as_ref().is_some_and(Value::is_object) {
                     invalid_inputs.push((index, input_json));
                 }
@@ -159,7 +188,13 @@ impl MessageAssembler {
             }
             Value::from(message)
         });
-        AssembledStream { message, end: self.end, invalid_inputs, ..AssembledStream::default() }
+        AssembledStream {
+            message,
+            end: self.end,
+            invalid_inputs,
+            is_too_large: self.is_too_large,
+            ..AssembledStream::default()
+        }
     }
 }
 

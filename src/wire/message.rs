@@ -4,6 +4,8 @@
 //! if it is unusable as a message (a 200 response with an error or HTML in it, a stream without its
 //! end). The passive checks test the details of the format; this module must not.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::wire::exchange::{Request, RequestCredential, Response};
@@ -12,7 +14,7 @@ use crate::wire::exchange::{Request, RequestCredential, Response};
 #[derive(Debug, Clone, PartialEq)]
 pub enum InterpretedExchange {
     /// The response is a message.
-    Message(Message),
+    Message(Arc<Message>),
     /// The response has an HTTP error status.
     HttpError(HttpError),
     /// The response has a success status and is not a message. The text describes it.

@@ -3,6 +3,7 @@
 //! It must not know cases, engines or reports.
 
 pub mod assemble;
+pub mod bounded_json;
 pub mod curl;
 pub mod exchange;
 pub mod message;

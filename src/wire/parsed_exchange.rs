@@ -4,10 +4,12 @@
 //! gets it from the passive checks, which observe the same pass. This module must not judge.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::wire::assemble::{AssembledStream, StreamEnd, StreamObserver, parse_stream};
+use crate::wire::bounded_json::{MAX_JSON_VALUES, UnreadableJson, estimate_bytes, parse_json};
 use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, FailureKind, Response};
 use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt, is_server_fault};
 
@@ -21,7 +23,7 @@ pub struct ParsedExchange {
     pub interpretation: InterpretedExchange,
     /// The response, for rows that any HTTP response can decide. `None` if there is none, or only a
     /// part of one.
-    pub response: Option<ParsedResponse>,
+    pub response: Option<Arc<ParsedResponse>>,
 }
 
 /// An HTTP response of any kind: a message, an error, a token count, a list of models.
@@ -55,6 +57,8 @@ pub enum ParsedBody {
     Json(Value),
     /// Neither JSON nor the event stream of a successful response.
     Other,
+    /// JSON with more values than are read.
+    TooLarge,
     /// The event stream of a successful response.
     Stream(AssembledStream),
 }
@@ -63,16 +67,29 @@ impl ParsedBody {
     /// Parses a body. The observer sees the items of a stream.
     pub fn parse(response: &Response, observer: &mut impl StreamObserver) -> Self {
         if response.is_success() && response.is_event_stream() {
-            return Self::Stream(parse_stream(response, observer));
+            return Self::Stream(parse_stream(&response.body.0, response.cut.is_some(), observer));
         }
-        serde_json::from_str(&response.text()).map_or(Self::Other, Self::Json)
+        match parse_json(&response.text()) {
+            Ok(json) => Self::Json(json),
+            Err(UnreadableJson::NotJson) => Self::Other,
+            Err(UnreadableJson::TooLarge) => Self::TooLarge,
+        }
     }
 
     /// Returns the body if it is JSON.
     pub fn json(&self) -> &Value {
         match self {
             Self::Json(json) => json,
-            Self::Other | Self::Stream(_) => &Value::Null,
+            Self::Other | Self::TooLarge | Self::Stream(_) => &Value::Null,
+        }
+    }
+
+    /// Returns true if the body is too large to read.
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            Self::TooLarge => true,
+            Self::Stream(stream) => stream.is_too_large,
+            Self::Json(_) | Self::Other => false,
         }
     }
 }
@@ -97,14 +114,28 @@ impl ParsedExchange {
                 if let InterpretedExchange::HttpError(error) = &mut interpretation {
                     error.sends = count_equal_errors(exchange, error);
                 }
-                return Self {
-                    interpretation,
-                    response: response.cut.is_none().then(|| ParsedResponse::new(response, body)),
-                };
+                // A part of a response shows nothing about the rest.
+                let is_complete = response.cut.is_none() && !(response.is_success() && body.is_too_large());
+                let response = is_complete.then(|| Arc::new(ParsedResponse::new(response, body)));
+                return Self { interpretation, response };
             }
             (Some(AttemptResult::Response(_)) | None, _) => no_response("nothing was sent"),
         };
         Self { interpretation, response: None }
+    }
+}
+
+impl ParsedExchange {
+    /// The memory that the parsed content takes, about.
+    pub fn estimate_bytes(&self) -> usize {
+        let content = match &self.interpretation {
+            InterpretedExchange::Message(message) => message.content.iter().map(estimate_bytes).sum(),
+            InterpretedExchange::HttpError(_)
+            | InterpretedExchange::Malformed(_)
+            | InterpretedExchange::UnreadableStream(_)
+            | InterpretedExchange::NoResponse(_) => 0,
+        };
+        content + self.response.as_ref().map_or(0, |response| estimate_bytes(&response.json))
     }
 }
 
@@ -113,9 +144,9 @@ impl ParsedResponse {
         let text = response.text();
         let (json, event_names) = match body {
             ParsedBody::Json(json) => (json, BTreeSet::new()),
-            ParsedBody::Other => (Value::Null, BTreeSet::new()),
+            ParsedBody::Other | ParsedBody::TooLarge => (Value::Null, BTreeSet::new()),
             // Some servers send JSON with the content type of a stream.
-            ParsedBody::Stream(stream) => (serde_json::from_str(&text).unwrap_or(Value::Null), stream.event_names),
+            ParsedBody::Stream(stream) => (parse_json(&text).unwrap_or(Value::Null), stream.event_names),
         };
         Self {
             status: response.status,
@@ -141,7 +172,7 @@ pub fn has_passed_server_error(exchange: &Exchange) -> bool {
 fn count_equal_errors(exchange: &Exchange, last: &HttpError) -> u32 {
     let is_same = |result: &AttemptResult| match result {
         AttemptResult::Response(response) if response.status == last.status => {
-            let json = serde_json::from_str(&response.text()).unwrap_or(Value::Null);
+            let json = parse_json(&response.text()).unwrap_or(Value::Null);
             HttpError::from_response(response, &json).is_same(last)
         }
         AttemptResult::Response(_) | AttemptResult::Failure(_) => false,
@@ -161,11 +192,16 @@ fn interpret_response(response: &Response, body: &ParsedBody) -> InterpretedExch
             excerpt(location, 200)
         ));
     }
+    if body.is_too_large() && response.cut.is_none() {
+        return InterpretedExchange::Malformed(format!(
+            "HTTP {status} with an answer too large to read: more than {MAX_JSON_VALUES} JSON values, or nested too deep"
+        ));
+    }
     let json = match (body, &response.cut) {
         (ParsedBody::Stream(stream), _) => return interpret_stream(response, stream),
         (_, Some(cut)) => return interpret_truncation(cut),
         (ParsedBody::Json(json), None) => json,
-        (ParsedBody::Other, None) => {
+        (ParsedBody::Other | ParsedBody::TooLarge, None) => {
             return InterpretedExchange::Malformed(format!(
                 "HTTP {status} with a body that is not JSON ({}): {}",
                 response.header("content-type").unwrap_or("no content type"),
@@ -179,7 +215,7 @@ fn interpret_response(response: &Response, body: &ParsedBody) -> InterpretedExch
         return InterpretedExchange::Malformed(format!("HTTP {status} with an error in the body: {text}"));
     }
     match Message::from_json(json, false) {
-        Some(message) => InterpretedExchange::Message(message),
+        Some(message) => InterpretedExchange::Message(Arc::new(message)),
         None => InterpretedExchange::Malformed(format!(
             "HTTP {status} with JSON that is not a message: {}",
             excerpt(&response.text(), 160)
@@ -193,7 +229,7 @@ fn interpret_stream(response: &Response, stream: &AssembledStream) -> Interprete
             InterpretedExchange::NoResponse(format!("the stream ended with an error event: {text}"))
         }
         (StreamEnd::MessageStop, Some(message)) if stream.has_readable_start => {
-            InterpretedExchange::Message(Message::from_json(message, true).unwrap_or_default())
+            InterpretedExchange::Message(Arc::new(Message::from_json(message, true).unwrap_or_default()))
         }
         (StreamEnd::Missing | StreamEnd::MessageStop, message) => {
             if let Some(cut) = &response.cut {

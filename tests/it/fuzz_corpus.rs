@@ -76,6 +76,16 @@ fn the_case_loader_accepts_its_corpus() {
     assert_for_corpus("cases", properties::verify_case_files);
 }
 
+#[test]
+fn the_redaction_accepts_its_corpus() {
+    assert_for_corpus("redaction", properties::verify_redaction);
+}
+
+#[test]
+fn the_json_reader_accepts_its_corpus() {
+    assert_for_corpus("json", properties::verify_json);
+}
+
 /// Generates corpus files with some parts removed, replaced, inserted, repeated or copied from
 /// another file.
 fn damaged_files(target: &str) -> impl Strategy<Value = Vec<u8>> {
@@ -117,6 +127,16 @@ proptest! {
     #[test]
     fn the_readers_and_checks_accept_a_damaged_corpus(bytes in damaged_files("message")) {
         properties::verify_exchange(&bytes);
+    }
+
+    #[test]
+    fn the_redaction_accepts_a_damaged_corpus(bytes in damaged_files("redaction")) {
+        properties::verify_redaction(&bytes);
+    }
+
+    #[test]
+    fn the_json_reader_accepts_a_damaged_corpus(bytes in damaged_files("json")) {
+        properties::verify_json(&bytes);
     }
 
     #[test]

@@ -219,7 +219,7 @@ fn json_that_is_not_a_message_is_reported() {
         ("[]".to_owned(), "not a message"),
         (r#"{"content":"text"}"#.to_owned(), "not a message"),
         (r#"{"choices":[{"message":{"content":"hello"}}]}"#.to_owned(), "not a message"),
-        (deep, "not JSON"),
+        (deep, "too large to read"),
     ] {
         let server = TestServer::start(move |_, stream| write_response(stream, "200 OK", "application/json", &body));
         assert_untested(&server.url(), &["HTTP 200 with", message]);

@@ -24,6 +24,8 @@ mod fuzz_corpus;
 mod gateway;
 mod gateway_rows;
 mod hostile;
+mod hostile_size;
+mod input_files;
 mod interruptions;
 mod limits;
 mod mutants;

@@ -7,6 +7,7 @@ use crate::cli::args::budget::{BudgetArgs, RateArgs};
 use crate::cli::args::output::ProgressArgs;
 use crate::cli::args::parse::parse_confidence;
 use crate::cli::args::transport::TransportArgs;
+use crate::client::ClientConfig;
 use crate::redact::ContentPolicy;
 
 /// How requests are sent, and when a run ends.
@@ -19,6 +20,9 @@ pub struct SendArgs {
     /// Timeout per request, seconds
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Requests", hide_short_help = true)]
     pub timeout: u64,
+    /// Longest wait for limits, seconds
+    #[arg(long, value_name = "S", default_value_t = ClientConfig::DEFAULT_MAX_WAIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Requests", hide_short_help = true)]
+    pub max_wait: u64,
     /// Retries after 429, 5xx, resets [4; simulated: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20), help_heading = "Requests", hide_short_help = true)]
     pub retries: Option<u32>,

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::args::parse::parse_secret;
 use crate::cli::error::CliError;
+use crate::cli::io::files;
 use crate::client::transport;
 use crate::client::transport::{ProxyChoice, ProxyUrl, TransportConfig};
 
@@ -73,6 +74,7 @@ fn read_pem_file(option: &'static str, file: &Path) -> Result<Zeroizing<Vec<u8>>
     let error = |problem| CliError::PemFile { option, problem: Box::new(problem) };
     let io_error = |source| error(CliError::io("read", file, source));
     let mut bytes = Zeroizing::new(Vec::new());
+    files::reject_pipe(file)?;
     let opened = std::fs::File::open(file).map_err(io_error)?;
     opened.take(MAX_PEM_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io_error)?;
     match bytes.len() as u64 > MAX_PEM_FILE_BYTES {

@@ -1,7 +1,7 @@
 //! The files that commands read and write. Reading is bounded. Folders are tested before anything is sent.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Take, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{CaseFile, FileKind, MAX_FILE_BYTES};
@@ -58,7 +58,7 @@ pub fn ensure_writable(folder: &Path) -> Result<(), CliError> {
     }
     let probe = folder.join(format!(".fieldtest-write-test-{}", std::process::id()));
     fs::create_dir_all(folder)
-        .and_then(|()| File::create(&probe))
+        .and_then(|()| create_new_file(&probe))
         .and_then(|mut file| file.write_all(b"x"))
         .and_then(|()| fs::remove_file(&probe))
         .map_err(|e| CliError::io("write into", folder, e))
@@ -86,13 +86,14 @@ pub fn lock_folder(folder: &Path) -> Result<FolderLock, CliError> {
 /// Writes a complete file or nothing. Makes the folder again if it was deleted meanwhile.
 pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     reject_pipe(path)?;
-    // Write through devices and symlinks instead of replacing them.
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    // Write through devices. A symlink to a file is replaced: it may lead out of the folder.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return fs::write(path, text).map_err(|e| CliError::io("write", path, e));
     }
     let partial = path.with_extension("partial");
-    let written = fs::write(&partial, text).or_else(|error| match (error.kind(), path.parent()) {
-        (ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| fs::write(&partial, text)),
+    let write_partial = || create_new_file(&partial).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = write_partial().or_else(|error| match (error.kind(), path.parent()) {
+        (ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| write_partial()),
         _ => Err(error),
     });
     written.and_then(|()| fs::rename(&partial, path)).map_err(|e| {
@@ -102,15 +103,29 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     })
 }
 
-/// Rejects a named pipe: opening it would wait for a reader. Pipes that a shell has opened (`/dev/fd/N`) are allowed.
+/// Creates a file in the place of an earlier file or symlink. Never follows a symlink.
+fn create_new_file(path: &Path) -> std::io::Result<File> {
+    remove_link(path, |found| found.is_file() || found.is_symlink())?;
+    File::options().read(true).write(true).create_new(true).open(path)
+}
+
+/// Removes a file if `is_removed` is true for its type.
+fn remove_link(path: &Path, is_removed: impl Fn(&fs::FileType) -> bool) -> std::io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if is_removed(&found.file_type()) => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+/// Rejects a named pipe: opening it would wait for another process. Pipes that a shell has opened (`/dev/fd/N`) are allowed.
 #[cfg(unix)]
-fn reject_pipe(path: &Path) -> Result<(), CliError> {
+pub fn reject_pipe(path: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::FileTypeExt as _;
     let is_open = ["/dev/fd", "/dev/std", "/proc"].iter().any(|open| path.to_string_lossy().starts_with(open));
     match fs::metadata(path) {
         Ok(found) if found.file_type().is_fifo() && !is_open => {
             let path = path.display();
-            Err(CliError::File(format!("cannot write {path}: it is a named pipe. Choose a regular file")))
+            Err(CliError::File(format!("cannot open {path}: it is a named pipe. Choose a regular file")))
         }
         _ => Ok(()),
     }
@@ -118,7 +133,7 @@ fn reject_pipe(path: &Path) -> Result<(), CliError> {
 
 /// Other systems have no named pipes in folders.
 #[cfg(not(unix))]
-fn reject_pipe(_: &Path) -> Result<(), CliError> {
+pub fn reject_pipe(_: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
@@ -149,6 +164,10 @@ pub fn unique_path(folder: &Path, name: &str, extension: &str) -> PathBuf {
 ///
 /// The recording of an interrupted run is renamed, because it can be resumed.
 fn create_recording(path: &Path) -> Result<File, CliError> {
+    // A symlink may lead out of the folder. A device stays.
+    if fs::metadata(path).is_ok_and(|found| found.is_file()) || !path.exists() {
+        remove_link(path, fs::FileType::is_symlink).map_err(|e| CliError::io("write", path, e))?;
+    }
     let mut file = open_recording(File::options().create(true).truncate(false), path)?;
     if is_interrupted(&file).unwrap_or(false) {
         let (folder, stem) = (path.parent().unwrap_or(Path::new(".")), path.file_stem().unwrap_or_default());
@@ -201,6 +220,10 @@ const MIN_PRESERVED_BYTES: u64 = 64 * 1024;
 
 /// Opens a recording to continue it.
 pub fn reopen_recording(path: &Path) -> Result<File, CliError> {
+    if path.is_symlink() {
+        let path = path.display();
+        return Err(CliError::File(format!("cannot write {path}: it is a symbolic link. Name the file itself")));
+    }
     open_recording(&mut File::options(), path)
 }
 
@@ -225,7 +248,7 @@ pub fn read_recording(path: &Path) -> Result<Recording, CliError> {
 
 /// Reads a recording, with the line numbers of its exchanges.
 pub fn read_recording_lines(path: &Path) -> Result<(Recording, LineNumbers), CliError> {
-    let file = File::open(path).map_err(|e| CliError::io("read", path, e))?;
+    let file = open_input(path, MAX_RECORDING_BYTES)?;
     reader::read_recording_with_lines(BufReader::new(file)).map_err(|e| CliError::recording(path, e))
 }
 
@@ -244,7 +267,7 @@ pub fn list_recordings(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
 /// True if a file is the recording of a gateway.
 pub fn is_gateway_recording(path: &Path) -> Result<bool, CliError> {
     let mut begin = Vec::new();
-    let file = File::open(path).map_err(|e| CliError::io("read", path, e))?;
+    let file = open_input(path, MAX_RECORDING_BYTES)?;
     file.take(gateway::HEADER_PREFIX.len() as u64)
         .read_to_end(&mut begin)
         .map_err(|e| CliError::io("read", path, e))?;
@@ -253,7 +276,7 @@ pub fn is_gateway_recording(path: &Path) -> Result<bool, CliError> {
 
 /// Reads the recording of a gateway.
 pub fn read_gateway_recording(path: &Path) -> Result<gateway::GatewayRecording, CliError> {
-    let file = File::open(path).map_err(|e| CliError::io("read", path, e))?;
+    let file = open_input(path, MAX_RECORDING_BYTES)?;
     gateway::read(BufReader::new(file)).map_err(|e| CliError::recording(path, e))
 }
 
@@ -273,7 +296,38 @@ pub fn read_case_file(path: &Path, kind: FileKind) -> Result<CaseFile, CliError>
 
 /// Reads a text file.
 pub fn read_text(path: &Path) -> Result<String, CliError> {
-    fs::read_to_string(path).map_err(|e| CliError::io("read", path, e))
+    let mut text = String::new();
+    let read = open_input(path, MAX_TEXT_BYTES)?.read_to_string(&mut text);
+    match read {
+        // A device is not UTF-8, or has no end.
+        _ if text.len() as u64 > MAX_TEXT_BYTES => Err(input_too_large(path, MAX_TEXT_BYTES)),
+        Ok(_) => Ok(text),
+        Err(error) => Err(CliError::io("read", path, error)),
+    }
+}
+
+/// The limit of files of results, lists, known failures and simulators. The results of a long run
+/// have two megabytes.
+const MAX_TEXT_BYTES: u64 = 32 << 20;
+
+/// The limit of recordings. The recording of a long run has fifty megabytes.
+pub const MAX_RECORDING_BYTES: u64 = 1 << 30;
+
+/// Opens a file that the command line names. Reading ends one byte after the limit. The file may be
+/// a device without an end.
+pub fn open_input(path: &Path, max_bytes: u64) -> Result<Take<File>, CliError> {
+    reject_pipe(path)?;
+    let io_error = |e| CliError::io("read", path, e);
+    let file = File::open(path).map_err(io_error)?;
+    if file.metadata().map_err(io_error)?.len() > max_bytes {
+        return Err(input_too_large(path, max_bytes));
+    }
+    Ok(file.take(max_bytes + 1))
+}
+
+fn input_too_large(path: &Path, limit: u64) -> CliError {
+    let (path, limit) = (path.display(), limit >> 20);
+    CliError::File(format!("{path}: the file is larger than {limit} MiB. Check that it is the right file"))
 }
 
 /// Reads a results file.

@@ -133,10 +133,14 @@ pub fn find_runs<'a>(
     if candidates.is_empty() { Err(error("no recording-*.jsonl in the folder")) } else { Ok(candidates) }
 }
 
+/// The limit of the first line of a recording.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+
 /// True if a recording has no complete line: its run was interrupted before the first request.
 fn has_no_header(path: &Path) -> Result<bool, CliError> {
     let mut line = Vec::new();
-    let read = File::open(path).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
+    let file = files::open_input(path, files::MAX_RECORDING_BYTES)?;
+    let read = BufReader::new(file.take(MAX_HEADER_BYTES)).read_until(b'\n', &mut line);
     read.map_err(|e| CliError::io("read", path, e))?;
     Ok(line.last() != Some(&b'\n'))
 }

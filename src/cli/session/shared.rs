@@ -39,6 +39,7 @@ impl SharedState {
         let mut config = ClientConfig::new(base_url, target.auth_scheme);
         config.credential = credential;
         config.timeout = Duration::from_secs(sending.timeout);
+        config.max_wait = Duration::from_secs(sending.max_wait);
         config.retries = sending.retries.unwrap_or(if simulated { 8 } else { 4 });
         config.concurrency = sending.rate.concurrency(target);
         config.use_proxies = !simulated;

@@ -49,10 +49,8 @@ impl RateLimitAccount {
         Ok(())
     }
 
-    /// Waits until the limits allow one more attempt of about this many tokens. The attempt is in
-    /// flight until the permit is dropped. The caller reports the result to the permit, if there is
-    /// one.
-    pub(crate) async fn acquire(&self, tokens: u32) -> Option<SendPermit<'_>> {
+    /// Waits until the configured limits allow one more attempt of about this many tokens.
+    pub(crate) async fn wait_for_limits(&self, tokens: u32) {
         let limiters: Vec<Arc<AccountRateLimiter>> = {
             let limiters = self.rate_limiters.read().unwrap_or_else(PoisonError::into_inner);
             limiters.iter().map(|(_, limiter)| limiter.clone()).collect()
@@ -60,6 +58,11 @@ impl RateLimitAccount {
         for limiter in limiters {
             limiter.acquire(tokens).await;
         }
+    }
+
+    /// Waits until the limits of the server allow one more attempt. The attempt is in flight until
+    /// the permit is dropped. The caller reports the result to the permit, if there is one.
+    pub(crate) async fn acquire_permit(&self, tokens: u32) -> Option<SendPermit<'_>> {
         match &self.backpressure {
             Some(backpressure) => Some(backpressure.acquire(tokens).await),
             None => None,
@@ -175,7 +178,7 @@ mod tests {
         assert_eq!(account.rate_limiters.read().unwrap().len(), 2, "equal limits count once");
         let started = std::time::Instant::now();
         for _ in 0..5 {
-            account.acquire(1).await;
+            account.wait_for_limits(1).await;
         }
         assert!(started.elapsed() >= Duration::from_millis(180), "{:?}", started.elapsed());
         assert!(account.add_limits(PerMinuteLimits { requests: Some(0), tokens: None }).is_err());

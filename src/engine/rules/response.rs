@@ -111,7 +111,7 @@ fn classify<'a>(
     trial: &'a CompletedTrial,
 ) -> ClassifiedResponse<'a> {
     let (kind, reason) = classify_kind(experiment, expected, trial);
-    ClassifiedResponse { kind, response: trial.last_response.as_ref(), reason }
+    ClassifiedResponse { kind, response: trial.last_response.as_deref(), reason }
 }
 
 fn classify_kind(
@@ -139,7 +139,7 @@ fn classify_kind(
         return failed(why.to_owned());
     };
     let message = match last_step {
-        Some(InterpretedExchange::Message(message)) => Some(message),
+        Some(InterpretedExchange::Message(message)) => Some(&**message),
         _ => None,
     };
     // If the first request of a conversation is rejected, the request that the row is about was not

@@ -4,9 +4,9 @@
 //! Rows run in parallel. After each trial, a row gets its next step from the rules. Listeners
 //! receive every event immediately. A stopped run keeps its recording so far.
 
-mod body_memory;
 pub mod in_memory;
 pub mod replay;
+mod response_memory;
 mod scheduler;
 mod send;
 mod trial;
@@ -22,7 +22,7 @@ use crate::catalog::{CatalogRow, Experiment};
 use crate::client::{Budget, MessagesEndpoint};
 use crate::engine::request::arms;
 use crate::engine::rules::{RunFacts, Step};
-use crate::engine::run::body_memory::BodyMemoryLimit;
+use crate::engine::run::response_memory::ResponseMemoryLimit;
 use crate::engine::run::scheduler::{RowPriority, RowScheduler, RowSlot, row_priority};
 use crate::engine::run::send::SharedRequests;
 pub use crate::engine::run::send::charge_recording;
@@ -126,7 +126,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         server_errors_pass: AtomicBool::new(false),
         text_form: TextForm::String,
         scheduler: RowScheduler::new(options.concurrency),
-        body_memory: BodyMemoryLimit::default(),
+        response_memory: ResponseMemoryLimit::default(),
         request_count: AtomicU64::new(0),
         answered_exchanges: answered,
     };
@@ -230,7 +230,7 @@ struct RowRunner<'a, E> {
     server_errors_pass: AtomicBool,
     text_form: TextForm,
     scheduler: RowScheduler,
-    body_memory: BodyMemoryLimit,
+    response_memory: ResponseMemoryLimit,
     /// The number of requests so far. It makes the ids of liveness tests unique.
     request_count: AtomicU64,
     /// The exchanges of the interrupted run.

@@ -171,9 +171,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             reservation.settle(Some(0), Some(0));
             return None;
         }
-        self.body_memory.truncate_if_over(&mut exchange);
         exchange.attempts.splice(0..0, earlier_attempts.iter().cloned());
-        let parsed = parse_exchange(&exchange);
+        let parsed = self.response_memory.parse_within_limit(&mut exchange);
         settle_reservation(reservation, &parsed.interpretation);
         self.emit(RunEvent::Exchange(&exchange, &parsed));
         Some((exchange, parsed))

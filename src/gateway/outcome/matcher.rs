@@ -9,6 +9,7 @@ use crate::gateway::json_search;
 use crate::gateway::json_search::{collect_text, equivalent};
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::variables::fill::{VariableValues, filler_from_values};
+use crate::wire::bounded_json::parse_json;
 use crate::wire::message::excerpt;
 
 /// The number of characters of a value in a report.
@@ -135,7 +136,7 @@ impl ExpectedValue {
         match &self.rule {
             MatchRule::Equals { value, parsed, exactly } => find(&|candidate| {
                 let candidate = match (parsed, candidate) {
-                    (true, Value::String(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
+                    (true, Value::String(text)) => parse_json(text).unwrap_or(Value::Null),
                     _ => candidate.clone(),
                 };
                 // Equality of maps ignores the order of keys; the serialized texts differ.

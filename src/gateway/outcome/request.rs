@@ -11,6 +11,7 @@ use crate::gateway::outcome::matcher::{
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::recording::gateway::UpstreamCall;
 use crate::variables::fill::VariableValues;
+use crate::wire::bounded_json::parse_json;
 use crate::wire::exchange::Request;
 
 /// What one call shows of a row's field. `control` is a request without the field, or with another
@@ -85,7 +86,7 @@ struct ParsedCall<'a> {
 
 impl<'a> ParsedCall<'a> {
     fn from_call(call: &'a UpstreamCall) -> Self {
-        Self { call, json: serde_json::from_slice(&call.body.0).unwrap_or(Value::Null) }
+        Self { call, json: parse_json(&String::from_utf8_lossy(&call.body.0)).unwrap_or(Value::Null) }
     }
 
     /// The values in the places that an expectation names.

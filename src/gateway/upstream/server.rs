@@ -27,6 +27,7 @@ use crate::gateway::upstream::sse::SseChunk;
 use crate::loopback::{ConnectionHandle, LoopbackListener};
 use crate::recording::gateway::ServedResponseEnd;
 use crate::redact::decompress_once;
+use crate::wire::bounded_json::parse_json;
 
 /// The largest body that is accepted.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -62,7 +63,7 @@ async fn handle_request(
     let content_encoding =
         headers.iter().find(|(name, value)| name == "content-encoding" && value != "identity").map(|(_, v)| v.clone());
     let body = content_encoding.as_deref().and_then(|encoding| decompress_once(encoding, &body)).unwrap_or(body);
-    let request_body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let request_body: Value = parse_json(&String::from_utf8_lossy(&body)).unwrap_or(Value::Null);
     let method = parts.method.to_string();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let route = UpstreamRoute::from_request(&method, &path);

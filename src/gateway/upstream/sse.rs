@@ -151,14 +151,7 @@ mod tests {
             "usage": { "input_tokens": 4, "output_tokens": 9 },
         });
         let body: String = stream_message(&message).into_iter().map(|chunk| chunk.bytes).collect();
-        let response = crate::wire::exchange::Response {
-            status: 200,
-            headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
-            body: crate::wire::exchange::BodyBytes(body.into_bytes()),
-            arrivals: Vec::new(),
-            cut: None,
-        };
-        let assembled = crate::wire::assemble::parse_stream(&response, &mut ()).message.unwrap();
+        let assembled = crate::wire::assemble::parse_stream(body.as_bytes(), false, &mut ()).message.unwrap();
         for key in ["content", "stop_reason", "id", "model", "usage"] {
             assert_eq!(assembled[key], message[key], "{key}");
         }

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 use fieldtest::catalog::{CaseFile, Catalog, FileKind, collect_variables};
 use fieldtest::checks;
 use fieldtest::checks::{Finding, ProtocolCheck};
+use fieldtest::redact::SecretRedactor;
+use fieldtest::wire::assemble::parse_stream;
+use fieldtest::wire::bounded_json::{MAX_JSON_VALUES, UnreadableJson, parse_json};
 use fieldtest::wire::exchange::{
     AttemptFailure, AttemptResult, BodyBytes, Exchange, ExchangeAttempt, FailureKind, HttpMethod, Request,
     RequestCredential, Response,
@@ -20,7 +23,7 @@ use fieldtest::wire::message::InterpretedExchange;
 use fieldtest::wire::parsed_exchange::parse_exchange;
 use fieldtest::wire::sse;
 use fieldtest::wire::sse::{SseFrame, SseItem};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Separates the experiments from the target in an input that has both.
 const SEPARATOR: &str = "\n%%%\n";
@@ -54,6 +57,45 @@ fn decode(text: &str) -> Frames<'_> {
         }
     }
     (frames, unterminated)
+}
+
+/// The secret in the corpus of the redaction.
+const SECRET: &str = "sk-Q7w/x+Zt9=Lm3_Bv8.Kd2";
+
+/// Verifies that a redacted body and the message in it do not contain the secret, and that the sizes
+/// of its chunks remain consistent.
+pub fn verify_redaction(bytes: &[u8]) {
+    let redactor = SecretRedactor::new(Some(&SECRET.into()), &[]);
+    for is_truncated in [false, true] {
+        let mut arrivals = [(0, bytes.len() as u64)];
+        let redacted = redactor.redact_body(bytes.to_vec(), &mut arrivals, is_truncated);
+        assert_eq!(arrivals[0].1, redacted.len() as u64, "the size of the only chunk");
+        let message = parse_stream(&redacted, is_truncated, &mut ()).message.unwrap_or_default().to_string();
+        for text in [&*String::from_utf8_lossy(&redacted), &message] {
+            assert!(!text.contains(SECRET), "{text}");
+        }
+    }
+}
+
+/// Verifies that the reader of JSON agrees with the JSON library for every text within its limits.
+pub fn verify_json(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match parse_json(&text) {
+        Ok(value) => {
+            assert!(count_values(&value) <= MAX_JSON_VALUES);
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        }
+        Err(UnreadableJson::NotJson) => assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}"),
+        Err(UnreadableJson::TooLarge) => assert!(text.trim_start().starts_with(['{', '['])),
+    }
+}
+
+fn count_values(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count_values).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(count_values).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
 }
 
 /// Verifies that parsing and checking do not panic, separately and in one pass, and that the format

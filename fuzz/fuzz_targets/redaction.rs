@@ -1,0 +1,8 @@
+//! Fuzzes the redaction of bodies.
+
+#![no_main]
+
+#[path = "../../tests/it/common/properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::verify_redaction(bytes));
