@@ -94,6 +94,10 @@ pub struct Experiment {
     /// The field with invalid values, which a server that supports it must reject.
     #[serde(default)]
     pub challenge: Vec<Arm>,
+    /// Whether one rejected invalid value shows that the field is supported, or all of them must be
+    /// rejected because they test one promise.
+    #[serde(default)]
+    pub challenges: ChallengeRule,
     /// For blocks that only the endpoint can make: decides the row if the made-up block of the
     /// treatment is rejected.
     #[serde(default)]
@@ -128,6 +132,10 @@ pub struct Experiment {
     /// Decides the row by the response to the treatment, of any kind: an error, a count, a list.
     #[serde(default)]
     pub reply: Option<ResponsePredicate>,
+    /// For a documented error: words of an error that says what is wrong. The keys that the request does
+    /// not share with the negative control count too.
+    #[serde(default)]
+    pub about_words: Vec<String>,
     /// Other responses with their verdicts, tested in this order. A response that matches neither these
     /// nor `reply` means `ignored` or `rejected`.
     #[serde(default)]
@@ -248,6 +256,7 @@ impl Experiment {
             combine: CombineRule::default(),
             positive: None,
             challenge: Vec::new(),
+            challenges: ChallengeRule::default(),
             genuine: None,
             effect: None,
             contrary: None,
@@ -258,6 +267,7 @@ impl Experiment {
             repeat: default_repeat(),
             sampling: None,
             reply: None,
+            about_words: Vec::new(),
             alternatives: Vec::new(),
             compare: None,
             accepted_means: AcceptedMeans::default(),
@@ -281,6 +291,18 @@ pub enum CombineRule {
     All,
     /// One supported variant is enough; the best verdict counts.
     Any,
+}
+
+/// How many invalid values must be rejected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ChallengeRule {
+    /// One is enough: each tests another check.
+    #[default]
+    Any,
+    /// All of them. If the endpoint rejects only some, the row is inconclusive.
+    All,
 }
 
 /// A limit that a target's file must state.

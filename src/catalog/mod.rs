@@ -30,8 +30,8 @@ pub use crate::catalog::claim_changes::{ClaimChange, claim_changes};
 pub use crate::catalog::credential_source::CredentialSource;
 pub use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 pub use crate::catalog::experiment::{
-    AcceptedMeans, ChanceRate, CombineRule, Experiment, ExperimentFile, LimitRequirement, PartialEffect, SamplingTest,
-    TreatmentVariant,
+    AcceptedMeans, ChallengeRule, ChanceRate, CombineRule, Experiment, ExperimentFile, LimitRequirement, PartialEffect,
+    SamplingTest, TreatmentVariant,
 };
 pub use crate::catalog::field_location::{FieldLocation, FieldSpec, SupportedBehaviour};
 pub use crate::catalog::gateway_row::{

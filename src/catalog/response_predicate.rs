@@ -95,15 +95,20 @@ pub struct AlternativeVerdict {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ArmComparison {
-    /// Both agree in these aspects. Aspects that a model may vary must agree in only one trial.
+    /// Both agree in these aspects. Aspects that a model may vary must agree in only one pair of trials.
     Agree(Vec<ResponseAspect>),
     /// The treatment has at least this number of additional input tokens.
     Grows(u64),
+    /// The treatment has at least this number of input tokens less.
+    Shrinks(u64),
     /// Both have the same number of input tokens, within this percentage.
     Near(u32),
     /// The treatment's long response takes longer than the short one of the negative control, and arrives
     /// gradually during that time.
     Gradual,
+    /// The model repeats this text. The treatment must have it unchanged, unless the negative control has
+    /// the same mistakes.
+    Repeats(String),
 }
 
 /// An aspect in which two responses to one question can agree.

@@ -247,6 +247,9 @@ fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     for p in [&e.effect, &e.contrary, &e.trace].into_iter().flatten().chain(asked) {
         visit_predicate(p, visit);
     }
+    if let Some(ArmComparison::Repeats(text)) = &e.compare {
+        visit(text);
+    }
     e.partial.iter().for_each(|p| visit_predicate(&p.when, visit));
     e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| visit_predicate(p, visit));
     e.reply.iter().chain(e.alternatives.iter().map(|o| &o.when)).for_each(|t| visit_response_predicate(t, visit));

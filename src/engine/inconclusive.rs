@@ -36,6 +36,9 @@ string_enum! {
         /// An invalid value is rejected, and the error does not say whether the field is unknown or
         /// the value is wrong.
         RejectionUnclear = "refusal-unclear",
+        /// The request is rejected because of another field, or because of something that the endpoint
+        /// itself changed.
+        RejectedElsewhere = "refusal-elsewhere",
         /// The evidence points to a verdict that this row cannot have.
         ImpossibleVerdict = "no-verdict",
         /// Equal requests are treated differently.
@@ -63,7 +66,7 @@ impl InconclusiveReason {
     /// helps.
     pub(super) fn next_step(self) -> Option<&'static str> {
         match self {
-            Self::NegativeRejected => Some("Fix that error first: it is not about the field"),
+            Self::NegativeRejected | Self::RejectedElsewhere => Some("Fix that error first: it is not about the field"),
             Self::NegativeFailed | Self::TreatmentFailed | Self::ChallengeFailed => Some(AFTER_FAILURE),
             Self::MalformedResponse => Some("Fix the response format, then test the row again with --rerun"),
             Self::ModelDoesNotShow | Self::ValidatedWithoutEffect => Some("Try a stronger --model"),

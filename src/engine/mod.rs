@@ -9,6 +9,7 @@ pub mod judge;
 pub mod plan;
 mod predicate;
 pub(crate) mod probes;
+mod rejection;
 mod request;
 mod rules;
 pub mod run;

@@ -159,10 +159,11 @@ fn may_follow(
     match verdict.status {
         VerdictStatus::Inconclusive if depends() => Some(FollowReason::WorksThrough),
         VerdictStatus::Inconclusive => {
-            let negative_rejected = is_rejected
-                && verdict.code.as_deref() == Some(InconclusiveReason::NegativeRejected.as_str())
-                && after.acted_on(resolve_field_row(catalog, &mutant.row), row, Some(ArmKind::Negative));
-            negative_rejected.then_some(FollowReason::NegativeRefused)
+            let has_code = |code: InconclusiveReason| verdict.code.as_deref() == Some(code.as_str());
+            let acted_on = |arm| after.acted_on(resolve_field_row(catalog, &mutant.row), row, arm);
+            let names_mutant = has_code(InconclusiveReason::NegativeRejected) && acted_on(Some(ArmKind::Negative))
+                || has_code(InconclusiveReason::RejectedElsewhere) && acted_on(None);
+            (is_rejected && names_mutant).then_some(FollowReason::NegativeRefused)
         }
         VerdictStatus::Rejected => (is_rejected && depends()).then_some(FollowReason::WorksThrough),
         // Without its contrast, the row proves less.

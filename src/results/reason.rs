@@ -51,6 +51,30 @@ define_reasons! {
     Rejected { error: ReportedError } = "rejected with {error}";
     ServerErrorEachTime { requests: u64, error: ReportedError } =
         "server error in {requests} of {requests} requests, while the request without it succeeds: {error}";
+    RejectedElsewhere { what: String, error: ReportedError } =
+        "the rejection is about {what}, and not about the field ({error})";
+    RejectedForOtherCause { what: String, response: String } = "rejected, but because of {what} ({response})";
+    InvalidDisagree { error: ReportedError, accepted: String } =
+        "one invalid value is rejected ({error}) and another is accepted ({accepted})";
+    SignatureRejected { error: ReportedError } =
+        "a made-up block is rejected because of its signature or data ({error}), and the endpoint produced no such \
+         block that could be sent back";
+    OwnBlockReadOnly { error: ReportedError } =
+        "the endpoint reads its own block when it is sent back, and rejects a made-up one ({error})";
+
+    // Streams compared with complete responses.
+    AspectVaries { aspect: String } = "{aspect} varies so much that a difference can be chance";
+    LongNotLonger { long_ms: u64, short_ms: u64, stream_ms: u64 } =
+        "the long response takes {long_ms} ms, no longer than the short one ({short_ms} ms at best); its last three \
+         quarters take {stream_ms} ms";
+    TextKept {} = "the stream contains the text unchanged";
+    TextUnclear { exact: u64, whole: u64, example: String } =
+        "the text is unchanged in {exact} of {whole} complete responses and in no stream: {example}";
+    TextChanged { streams: u64, what: String, exact: u64, whole: u64, example: String } =
+        "in {streams} of {streams} streams {what}, in {exact} of {whole} complete responses it is unchanged: {example}";
+    TokensShrink { with: u64, without: u64 } = "{with} tokens with it, {without} without";
+    TokensDoNotShrink { with: u64, without: u64, by: u64 } =
+        "{with} tokens with it, {without} without; expected at least {by} less";
     RepeatFailed { status: u16, why: String } = "rejected with HTTP {status}; the repeated request failed: {why}";
     AcceptedAndRejected { error: ReportedError } =
         "inconsistent endpoint: the same request was accepted and rejected ({error})";
@@ -125,7 +149,6 @@ define_reasons! {
     InvalidAcceptedWithoutEffect {} = "accepts invalid values, and a valid one has no effect either";
     InvalidDisables {} = "accepts an invalid value, and the effect of the valid one disappears: the value is used";
     BoundNotSeen {} = "accepts the claimed limit and a value far above it: either clamped or without limit";
-    CredentialNotChecked {} = "a wrong credential is accepted and a missing one rejected: the value is not checked";
     RejectionUnclear { status: u16, message: String } =
         "rejected with HTTP {status}, but the error says neither \"unknown field\" nor \"invalid value\": {message}";
     ImpossibleValueEchoed {} = "accepts a value that cannot exist and returns it as if it existed";

@@ -19,6 +19,7 @@ mod activity_log;
 mod api_error;
 mod config;
 mod content_block;
+mod context_edits;
 mod custom_field;
 mod error_path;
 mod fault;

@@ -27,7 +27,7 @@ use crate::simulator::route::{MessagesRoute, SimulatorRoute};
 use crate::simulator::support::SupportTable;
 use crate::simulator::thinking_signature::ThinkingSigner;
 use crate::simulator::validate::RequestValidator;
-use crate::simulator::{custom_field, headers, model, models};
+use crate::simulator::{context_edits, custom_field, headers, model, models};
 
 /// A simulated server and its state.
 #[derive(Debug)]
@@ -130,6 +130,10 @@ impl RequestPipeline {
         let mut body = remove::without_ignored(body, &self.support);
         custom_field::inject_texts(&mut body, &texts);
         prompt::apply(&mut body, endpoint, &self.config);
+        let edits = match self.config.has_fault(BehaviourFault::ContextEditsSkipped) {
+            true => None,
+            false => context_edits::apply_context_edits(&mut body),
+        };
         let prompt = ModelPrompt::from_body(&body);
         match endpoint {
             MessagesRoute::CountTokens => {
@@ -138,7 +142,7 @@ impl RequestPipeline {
             }
             MessagesRoute::Messages => {
                 self.validate_context_window(&prompt)?;
-                Ok(self.generate_response(&prompt, rng))
+                Ok(self.generate_response(&prompt, edits, rng))
             }
         }
     }
@@ -211,14 +215,17 @@ impl RequestPipeline {
         }
     }
 
-    fn generate_response(&self, prompt: &ModelPrompt, rng: &mut RequestRng) -> PipelineResponse {
+    fn generate_response(&self, prompt: &ModelPrompt, edits: Option<Value>, rng: &mut RequestRng) -> PipelineResponse {
         let earlier_responses = self.response_count.fetch_add(1, Ordering::Relaxed);
         let is_obedient = !rng.bernoulli(self.config.impairments.disobedience_after(earlier_responses));
         let output = model::respond(prompt, rng, is_obedient);
         let usage = self.cache.lookup_and_store(prompt, Instant::now());
         let mut draft = ResponseDraft::new(prompt, &output, &self.config.model, usage, &self.signer, rng);
         response::apply(&mut draft, prompt, &self.config);
-        let message = draft.to_message();
+        let mut message = draft.to_message();
+        if let Some(edits) = edits {
+            message["context_management"] = edits;
+        }
         if prompt.stream { PipelineResponse::Stream(message) } else { PipelineResponse::Json(message) }
     }
 }

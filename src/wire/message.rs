@@ -136,7 +136,16 @@ pub struct HttpError {
     pub message: String,
     /// The number of attempts in a row, up to the last one, that got this error.
     pub sends: u32,
+    /// The places in the request that the body names in keys for them (`param`, `loc`, `path`), as
+    /// dotted paths.
+    pub paths: Vec<String>,
 }
+
+/// Keys in which errors name the place that they are about.
+const PATH_KEYS: [&str; 8] =
+    ["param", "loc", "path", "pointer", "instancePath", "instance_path", "field", "propertyPath"];
+/// A larger number of places is not read.
+const MAX_ERROR_PATHS: usize = 40;
 
 impl HttpError {
     /// Returns true if the server failed, and neither load nor a slow model explains it (429, 503,
@@ -168,6 +177,7 @@ impl HttpError {
             kind: error["type"].as_str().map(str::to_owned),
             message: excerpt(&message, 600),
             sends: 1,
+            paths: collect_error_paths(json),
         }
     }
 }
@@ -183,6 +193,45 @@ pub fn mask_variable_words(text: &str) -> String {
     let is_variable = |word: &str| word.chars().any(|c| c.is_ascii_digit());
     let mask = |word| if is_variable(word) { "#" } else { word };
     text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).map(mask).collect::<Vec<_>>().join(" ")
+}
+
+/// Collects the places that the body of an error names. Everything that it repeats from the request
+/// (`input`) is skipped.
+fn collect_error_paths(json: &Value) -> Vec<String> {
+    fn visit(node: &Value, paths: &mut Vec<String>) {
+        match node {
+            Value::Array(items) => items.iter().for_each(|item| visit(item, paths)),
+            Value::Object(map) => {
+                for (key, value) in map.iter().filter(|(key, _)| *key != "input" && *key != "ctx") {
+                    let path = if PATH_KEYS.contains(&key.as_str()) { read_error_path(value) } else { None };
+                    match path {
+                        Some(path) if paths.len() < MAX_ERROR_PATHS => paths.push(path),
+                        Some(_) => {}
+                        None => visit(value, paths),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut paths = Vec::new();
+    visit(json, &mut paths);
+    paths
+}
+
+/// A place as a text, or as a list of keys and indices.
+fn read_error_path(value: &Value) -> Option<String> {
+    let segment = |segment: &Value| match segment {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(index) => Some(index.to_string()),
+        _ => None,
+    };
+    let path = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(segment).collect::<Option<Vec<String>>>()?.join("."),
+        _ => return None,
+    };
+    (!path.is_empty()).then_some(path)
 }
 
 /// Removes the part of the request that a validation library repeats in an entry of its error list.
@@ -244,7 +293,13 @@ mod tests {
 
     #[test]
     fn an_error_is_the_same_with_another_id() {
-        let error = |status, message: &str| HttpError { status, kind: None, message: message.to_owned(), sends: 1 };
+        let error = |status, message: &str| HttpError {
+            status,
+            kind: None,
+            message: message.to_owned(),
+            sends: 1,
+            paths: Vec::new(),
+        };
         assert!(error(500, "failed, id 7f3a").is_same(&error(500, "failed, id 91bc")));
         assert!(!error(500, "failed, id 7f3a").is_same(&error(502, "failed, id 7f3a")));
         assert!(!error(500, "failed").is_same(&error(500, "overloaded")));

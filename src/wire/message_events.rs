@@ -50,7 +50,7 @@ fn message_start(message: &Value) -> Value {
 
 fn message_delta(message: &Value) -> Value {
     // A key that the message lacks is missing here, too.
-    let keys = ["stop_reason", "stop_sequence", "stop_details", "container"];
+    let keys = ["stop_reason", "stop_sequence", "stop_details", "container", "context_management"];
     let delta: Map<String, Value> =
         keys.into_iter().filter_map(|key| Some((key.to_owned(), message.get(key)?.clone()))).collect();
     let mut usage = message["usage"].clone();

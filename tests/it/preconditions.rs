@@ -19,13 +19,15 @@ use crate::proxy::upstream::Upstream;
 use crate::proxy::{Asked, Between, Proxy};
 
 /// The rows whose requests ask for a stream.
-const STREAM_ROWS: [&str; 7] = [
+const STREAM_ROWS: [&str; 9] = [
     "field.stream",
     "stream.twin",
     "stream.twin_tool",
     "stream.twin_thinking",
     "stream.parallel_tools",
     "stream.gradual",
+    "stream.text",
+    "stream.text_unicode",
     "stream.ping",
 ];
 

@@ -30,7 +30,7 @@ const VALIDATED: [&str; 13] = [
 ];
 
 /// The rows that can be accepted at most.
-const ACCEPTED: [&str; 19] = [
+const ACCEPTED: [&str; 20] = [
     "turns.replay",
     "turns.tool_loop",
     "turns.tool_loop_thinking",
@@ -42,6 +42,7 @@ const ACCEPTED: [&str; 19] = [
     "beta.claude_code",
     "field.metadata.user_id",
     "field.max_tokens.large",
+    "field.output_config.effort.levels",
     "field.anthropic_beta",
     "cache_control.scope",
     "content.image.url",

@@ -1,20 +1,24 @@
 //! The rule for rows that compare the treatment with the negative control: equal responses, token
 //! counts that grow or are similar, or a long response that must arrive gradually.
 //!
-//! Aspects that depend on the server (a count, a stop reason) are compared once. Aspects that a
-//! model can vary are compared in several pairs of responses and must agree in one pair. Of several
-//! times, the shortest counts, because other causes can delay a response.
+//! A count depends on the server and is compared once, twice if it differs. Aspects that a model can
+//! vary differ only if an exact test excludes chance. Of several times, the shortest counts, because
+//! other causes can delay a response.
 
 use crate::catalog::{ArmComparison, Experiment, ResponseAspect, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::rejection::{RejectionSubject, attribute_rejection};
+use crate::engine::rules::aspects::{aspect_name, aspect_value, compare_aspect};
+use crate::engine::rules::known_answer;
 use crate::engine::rules::step::{
-    self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict,
-    reported_error,
+    self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, describe_error, elsewhere_verdict,
+    inconclusive_verdict, reported_error,
 };
 use crate::engine::rules::trials::{
     count_outcomes, missing_trial_step, negative_control, server_error_step, usable_response_step,
     without_passed_errors,
 };
+use crate::engine::rules::twins::{MIN_TWIN_TRIALS, SampleComparison};
 use crate::engine::trial::{CompletedTrial, unusable_reason};
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
@@ -22,8 +26,8 @@ use crate::results::reason::{NameList, ReasonData};
 use crate::wire::message::{InterpretedExchange, Message, excerpt};
 use crate::wire::parsed_exchange::ChunkTiming;
 
-/// If an aspect does not agree in any of this number of pairs, it counts as different.
-const MAX_DIFFERING_PAIRS: usize = 5;
+/// The number of counts of each arm that a difference needs. They must be equal within the arm.
+const MIN_DIFFERING_COUNTS: usize = 2;
 /// The number of pairs whose times are measured.
 const MIN_TIMED_PAIRS: usize = 3;
 /// The number of such pairs if the first pairs do not decide.
@@ -47,24 +51,34 @@ pub(crate) fn next_step(
     // An empty response can be compared: it can have token counts, and it differs from a complete
     // response. But it has no timing.
     let may_be_empty = !matches!(comparison, ArmComparison::Gradual);
+    let needed = facts.min_trials(experiment.id()) as usize;
+    let treatment = match usable_trials(experiment, ArmKind::Treatment, trials, facts, may_be_empty) {
+        Ok(usable) => usable,
+        Err(step) => return step,
+    };
+    if let ArmComparison::Repeats(text) = comparison
+        && let Some(step) = known_answer::exact_stream_step(text, &treatment, needed)
+    {
+        return step;
+    }
     let arms = ComparedArms {
-        treatment: match usable_trials(experiment, ArmKind::Treatment, trials, facts, may_be_empty) {
-            Ok(usable) => usable,
-            Err(step) => return step,
-        },
+        treatment,
         negative: match usable_trials(experiment, ArmKind::Negative, trials, facts, may_be_empty) {
             Ok(usable) => usable,
             Err(step) => return step,
         },
     };
-    let needed = facts.min_trials(experiment.id()) as usize;
     match comparison {
         ArmComparison::Agree(aspects) => arms.compare_aspects(aspects, needed),
         ArmComparison::Grows(by) => arms.compare_counts(needed, |with, without| compare_growth(with, without, *by)),
+        ArmComparison::Shrinks(by) => {
+            arms.compare_counts(needed, |with, without| compare_shrinkage(with, without, *by))
+        }
         ArmComparison::Near(percent) => {
             arms.compare_counts(needed, |one, other| compare_similarity(one, other, *percent))
         }
         ArmComparison::Gradual => arms.compare_streaming(),
+        ArmComparison::Repeats(text) => known_answer::next_step(text, &arms.treatment, &arms.negative, needed),
     }
 }
 
@@ -113,6 +127,11 @@ fn problem_step(
     let is_treatment = trial.arm == ArmKind::Treatment;
     let failed = match trial.responses.last()? {
         InterpretedExchange::HttpError(error) if matches!(error.status, 400 | 404 | 405 | 413 | 422) => {
+            let subject = attribute_rejection(experiment, trials, error);
+            if let (true, RejectionSubject::Elsewhere(what)) = (is_treatment, &subject) {
+                let decided = || Step::Decided(elsewhere_verdict(what, error));
+                return Some(negative_control(experiment, trials, ArmKind::After).unwrap_or_else(decided));
+            }
             let error = reported_error(error);
             if !is_treatment {
                 return Some(Step::inconclusive(
@@ -186,45 +205,66 @@ impl<'a> ComparedArms<'a> {
         Step::Decided(first)
     }
 
-    /// Every aspect must agree in at least one pair of responses.
+    /// Every aspect must be the same in at least one response of either arm.
     fn compare_aspects(&self, aspects: &[ResponseAspect], needed: usize) -> Step {
-        let pairs: Vec<(&'a Message, &'a Message)> =
-            self.treatment.iter().zip(&self.negative).filter_map(|(t, n)| Some((t.message()?, n.message()?))).collect();
-        let differ: Vec<ResponseAspect> = aspects
-            .iter()
-            .copied()
-            .filter(|aspect| !pairs.iter().any(|(t, n)| aspect_value(*aspect, t) == aspect_value(*aspect, n)))
-            .collect();
-        // An aspect that no response has cannot be compared.
-        let absent = aspects
-            .iter()
-            .find(|aspect| !pairs.iter().any(|(t, n)| has_aspect(**aspect, t) || has_aspect(**aspect, n)));
-        let agrees = differ.is_empty() && absent.is_none();
-        if let Some(step) = self.missing_trial(if agrees { needed } else { MAX_DIFFERING_PAIRS.max(needed) }) {
+        let messages =
+            |trials: &[&'a CompletedTrial]| -> Vec<&'a Message> { trials.iter().filter_map(|t| t.message()).collect() };
+        let (with, without) = (messages(&self.treatment), messages(&self.negative));
+        if with.is_empty() || without.is_empty() {
+            return Step::inconclusive(InconclusiveReason::MalformedResponse, "there are no two messages to compare");
+        }
+        let comparisons: Vec<(ResponseAspect, Option<SampleComparison>)> =
+            aspects.iter().map(|aspect| (*aspect, compare_aspect(*aspect, &with, &without))).collect();
+        let trials_for = |(aspect, comparison): &(ResponseAspect, Option<SampleComparison>)| match comparison {
+            Some(SampleComparison::Shared) => needed,
+            _ if *aspect == ResponseAspect::InputTokens => MIN_DIFFERING_COUNTS.max(needed),
+            _ => MIN_TWIN_TRIALS.max(needed),
+        };
+        if let Some(step) = self.missing_trial(comparisons.iter().map(trials_for).max().unwrap_or(needed)) {
             return step;
         }
-        if let Some(absent) = absent {
-            return Step::inconclusive(
-                InconclusiveReason::ModelDoesNotShow,
-                ReasonData::AspectAbsent { pairs: pairs.len() as u64, aspect: aspect_name(*absent).to_owned() },
-            );
-        }
-        let Some((one, other)) = pairs.last() else {
-            return Step::inconclusive(InconclusiveReason::MalformedResponse, ReasonData::NothingToCompare {});
+        let find = |wanted: Option<SampleComparison>| -> Vec<ResponseAspect> {
+            comparisons.iter().filter(|(_, comparison)| *comparison == wanted).map(|(aspect, _)| *aspect).collect()
         };
-        let (status, reason) = if differ.is_empty() {
-            let aspects = NameList(aspects.iter().map(|aspect| aspect_name(*aspect).to_owned()).collect());
-            (VerdictStatus::Supported, ReasonData::AspectsAgree { aspects })
-        } else {
+        let differ = find(Some(SampleComparison::Different));
+        if !differ.is_empty() {
             let describe = |aspect: &ResponseAspect| {
-                let value = |message| excerpt(&aspect_value(*aspect, message), 80);
-                format!("{}: {} and {}", aspect_name(*aspect), value(one), value(other))
+                let value = |messages: &[&Message]| {
+                    messages.last().map_or_else(String::new, |message| excerpt(&aspect_value(*aspect, message), 80))
+                };
+                format!("{}: {} and {}", aspect_name(*aspect), value(&with), value(&without))
             };
             let differences: Vec<String> = differ.iter().map(describe).collect();
             let differences = differences.join("; ");
-            (VerdictStatus::Ignored, ReasonData::AspectsDiffer { pairs: pairs.len() as u64, differences })
-        };
-        Step::Decided(decided_verdict(status, EvidenceKind::Comparison, None, reason))
+            let pairs = with.len().min(without.len()) as u64;
+            let reason = ReasonData::AspectsDiffer { pairs, differences };
+            return Step::Decided(decided_verdict(VerdictStatus::Ignored, EvidenceKind::Comparison, None, reason));
+        }
+        if let Some(absent) = find(None).first() {
+            return Step::inconclusive(
+                InconclusiveReason::ModelDoesNotShow,
+                ReasonData::AspectAbsent {
+                    pairs: with.len().min(without.len()) as u64,
+                    aspect: aspect_name(*absent).to_owned(),
+                },
+            );
+        }
+        if let Some(varied) = find(Some(SampleComparison::Varied)).first() {
+            return if *varied == ResponseAspect::InputTokens {
+                Step::inconclusive(
+                    InconclusiveReason::Inconsistent,
+                    "inconsistent endpoint: equal requests have different token counts",
+                )
+            } else {
+                Step::inconclusive(
+                    InconclusiveReason::ModelDoesNotShow,
+                    ReasonData::AspectVaries { aspect: aspect_name(*varied).to_owned() },
+                )
+            };
+        }
+        let aspects = NameList(aspects.iter().map(|aspect| aspect_name(*aspect).to_owned()).collect());
+        let reason = ReasonData::AspectsAgree { aspects };
+        Step::Decided(decided_verdict(VerdictStatus::Supported, EvidenceKind::Comparison, None, reason))
     }
 
     /// Tests whether the long response arrives while it is generated. The long response takes
@@ -241,12 +281,14 @@ impl<'a> ComparedArms<'a> {
         let (Some(fastest_long), Some(fastest_short)) = (fastest(&long), fastest(&short)) else {
             return Step::inconclusive(InconclusiveReason::MalformedResponse, ReasonData::ArrivalTimesMissing {});
         };
+        let faster_count = short.iter().filter(|t| t.complete_ms < fastest_long.complete_ms).count();
         let stream_ms = |timing: &ChunkTiming| timing.complete_ms - timing.quarter_ms;
         let sample = TimingSample {
             long_ms: fastest_long.complete_ms,
             short_ms: fastest_short.complete_ms,
             generation_ms: fastest_long.complete_ms.saturating_sub(fastest_short.complete_ms),
-            is_separated: short.iter().all(|t| t.complete_ms < fastest_long.complete_ms),
+            is_separated: faster_count == short.len(),
+            is_mostly_separated: 2 * faster_count > short.len(),
             max_stream_ms: long.iter().map(stream_ms).max().unwrap_or_default(),
             stream_ms: stream_ms(&fastest_long),
         };
@@ -266,51 +308,20 @@ fn compare_growth(with: u64, without: u64, by: u64) -> (VerdictStatus, ReasonDat
     }
 }
 
+fn compare_shrinkage(with: u64, without: u64, by: u64) -> (VerdictStatus, ReasonData) {
+    if with.checked_add(by).is_some_and(|most| most <= without) {
+        (VerdictStatus::Supported, ReasonData::TokensShrink { with, without })
+    } else {
+        (VerdictStatus::Ignored, ReasonData::TokensDoNotShrink { with, without, by })
+    }
+}
+
 fn compare_similarity(one: u64, other: u64, percent: u32) -> (VerdictStatus, ReasonData) {
     let allowed = (other.saturating_mul(u64::from(percent)) / 100).max(TURN_MARKER_TOKENS);
     if one.abs_diff(other) <= allowed {
         (VerdictStatus::Supported, ReasonData::TokensSimilar { one, other })
     } else {
         (VerdictStatus::Ignored, ReasonData::TokensDiffer { one, other, percent })
-    }
-}
-
-/// True if a message has the aspect.
-fn has_aspect(aspect: ResponseAspect, message: &Message) -> bool {
-    match aspect {
-        ResponseAspect::StopReason | ResponseAspect::Blocks | ResponseAspect::Text | ResponseAspect::InputTokens => {
-            true
-        }
-        ResponseAspect::Calls => message.blocks("tool_use").next().is_some(),
-        ResponseAspect::Thinking => {
-            message.blocks("thinking").chain(message.blocks("redacted_thinking")).next().is_some()
-        }
-    }
-}
-
-fn aspect_name(aspect: ResponseAspect) -> &'static str {
-    match aspect {
-        ResponseAspect::StopReason => "stop_reason",
-        ResponseAspect::Blocks => "blocks",
-        ResponseAspect::Calls => "calls",
-        ResponseAspect::Thinking => "thinking",
-        ResponseAspect::Text => "text",
-        ResponseAspect::InputTokens => "input tokens",
-    }
-}
-
-fn aspect_value(aspect: ResponseAspect, message: &Message) -> String {
-    match aspect {
-        ResponseAspect::StopReason => message.stop_reason.clone().unwrap_or_else(|| "nothing".to_owned()),
-        ResponseAspect::Blocks => {
-            message.content.iter().map(|b| b["type"].as_str().unwrap_or("nothing")).collect::<Vec<_>>().join(", ")
-        }
-        ResponseAspect::Calls => {
-            message.blocks("tool_use").map(|b| format!("{} {}", b["name"], b["input"])).collect::<Vec<_>>().join(", ")
-        }
-        ResponseAspect::Thinking => if has_aspect(aspect, message) { "there" } else { "missing" }.to_owned(),
-        ResponseAspect::Text => message.text().split_whitespace().collect::<Vec<_>>().join(" "),
-        ResponseAspect::InputTokens => message.input_tokens().map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
     }
 }
 
@@ -325,6 +336,8 @@ struct TimingSample {
     /// True if each long response took longer than each short one, so that the difference is not
     /// due to chance.
     is_separated: bool,
+    /// True if each long response took longer than most of the short ones. Others can wait by chance.
+    is_mostly_separated: bool,
     /// The time of the last three quarters of the fastest long response.
     stream_ms: u64,
     /// The same for the slowest.
@@ -336,9 +349,16 @@ fn timing_verdict(sample: &TimingSample) -> Verdict {
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Comparison, None, reason);
     // Three quarters of an even stream take three quarters of the time. A response that is
     // generated first and then replayed at the same speed takes half of the time at most.
+    // A server that replays finished responses takes as long for a short one.
+    if sample.generation_ms < MIN_DIFFERENCE_MS || !sample.is_mostly_separated {
+        return inconclusive_verdict(
+            InconclusiveReason::TooFast,
+            ReasonData::LongNotLonger { long_ms, short_ms, stream_ms },
+        );
+    }
     if sample.stream_ms >= MIN_DIFFERENCE_MS && sample.stream_ms * 2 >= sample.generation_ms {
         decided(VerdictStatus::Supported, ReasonData::ArrivesGradually { long_ms, short_ms, stream_ms })
-    } else if sample.generation_ms >= MIN_DIFFERENCE_MS && sample.is_separated && sample.max_stream_ms <= MAX_BURST_MS {
+    } else if sample.is_separated && sample.max_stream_ms <= MAX_BURST_MS {
         decided(VerdictStatus::Ignored, ReasonData::ArrivesAtTheEnd { long_ms, short_ms, stream_ms })
     } else {
         inconclusive_verdict(InconclusiveReason::TooFast, ReasonData::TooFast { long_ms, short_ms, stream_ms })
@@ -365,6 +385,8 @@ mod tests {
         assert_eq!(compare_growth(125, 100, 25).0, VerdictStatus::Supported);
         assert_eq!(compare_growth(124, 100, 25).0, VerdictStatus::Ignored);
         assert_eq!(compare_growth(0, 100, 25).0, VerdictStatus::Ignored);
+        assert_eq!(compare_shrinkage(75, 100, 25).0, VerdictStatus::Supported);
+        assert_eq!(compare_shrinkage(76, 100, 25).0, VerdictStatus::Ignored);
     }
 
     #[test]
@@ -376,6 +398,7 @@ mod tests {
                 short_ms,
                 generation_ms,
                 is_separated,
+                is_mostly_separated: is_separated,
                 stream_ms,
                 max_stream_ms: stream_ms,
             })
@@ -391,7 +414,8 @@ mod tests {
         // Something else takes most of the time: silent thinking, or a replay.
         assert_eq!(status(3000, 200, true), VerdictStatus::Inconclusive);
         assert_eq!(status(2000, 750, true), VerdictStatus::Inconclusive);
-        // The short response waited longer by chance, but the stream itself is visible.
-        assert_eq!(status(0, 400, false), VerdictStatus::Supported);
+        // The long response took no longer than the short one, so it was not generated meanwhile.
+        assert_eq!(status(0, 400, false), VerdictStatus::Inconclusive);
+        assert_eq!(status(500, 400, false), VerdictStatus::Inconclusive);
     }
 }

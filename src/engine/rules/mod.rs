@@ -5,14 +5,17 @@
 //! which endpoint responds.
 
 mod as_asked;
+mod aspects;
 mod bayes;
 pub(crate) mod comparison;
 mod dependencies;
 pub(crate) mod effect;
+mod known_answer;
 pub(crate) mod response;
 pub(crate) mod sampling;
 mod step;
 mod trials;
+mod twins;
 mod usage_meter;
 mod validation;
 mod variants;
@@ -150,8 +153,7 @@ fn settles_row(experiment: &Experiment, verdict: &Verdict) -> bool {
         (CombineRule::All, VerdictStatus::Rejected) => true,
         (CombineRule::Any, status) if status.is_positive() => true,
         (CombineRule::Any, VerdictStatus::Rejected) => {
-            let field = experiment.id().rsplit('.').next().unwrap_or_default();
-            verdict.reason.contains(field) && validation::reports_unknown_field(&verdict.reason)
+            step::is_named_rejection(verdict) && validation::reports_unknown_field(&verdict.reason)
         }
         _ => false,
     }

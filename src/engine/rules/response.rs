@@ -9,10 +9,11 @@
 use crate::catalog::{Experiment, ResponsePredicate, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::{mismatch_reason, response_matches};
+use crate::engine::rejection::{RejectionSubject, attribute_documented_error, attribute_rejection};
 use crate::engine::request::arms;
 use crate::engine::request::build::MESSAGES_PATH;
 use crate::engine::rules::step::{
-    self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, inconclusive_verdict,
+    self, MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, elsewhere_verdict, inconclusive_verdict,
 };
 use crate::engine::rules::trials::{
     count_outcomes, filter_trials, negative_control, server_error_step, usable_response_step, without_passed_errors,
@@ -21,7 +22,7 @@ use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unu
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::results::reason::ReasonData;
-use crate::wire::message::{InterpretedExchange, excerpt};
+use crate::wire::message::{HttpError, InterpretedExchange, excerpt};
 use crate::wire::parsed_exchange::ParsedResponse;
 
 /// Maximum trials of an arm.
@@ -70,13 +71,50 @@ pub(crate) fn next_step(
     if is_error && let Some(step) = negative_control(experiment, trials, ArmKind::After) {
         return step;
     }
+    if let Some(step) = rejection_step(experiment, expected, trials, last) {
+        return step;
+    }
     Step::Decided(build_verdict(experiment, expected, last))
+}
+
+/// The step of a rejected request whose error is about something else, or says nothing about the
+/// documented mistake. `None` if the error is about the row.
+fn rejection_step(
+    experiment: &Experiment,
+    expected: &ResponsePredicate,
+    trials: &[CompletedTrial],
+    last: &ClassifiedResponse<'_>,
+) -> Option<Step> {
+    let error = last.error.filter(|error| error.status < 500)?;
+    let is_documented =
+        expected.expects_http_error() && matches!(last.kind, ResponseKind::Expected | ResponseKind::Alternative(_));
+    if is_documented {
+        return match attribute_documented_error(experiment, trials, error) {
+            RejectionSubject::ThisField => None,
+            RejectionSubject::Elsewhere(what) => Some(Step::inconclusive(
+                InconclusiveReason::RejectionUnclear,
+                ReasonData::RejectedForOtherCause { what, response: last.describe() },
+            )),
+            RejectionSubject::Unnamed => {
+                let mut verdict = build_verdict(experiment, expected, last);
+                verdict.qualifiers.push("the error does not say what is wrong".to_owned());
+                Some(Step::Decided(verdict))
+            }
+        };
+    }
+    match attribute_rejection(experiment, trials, error) {
+        RejectionSubject::Elsewhere(what) if last.kind == ResponseKind::Rejected => {
+            Some(Step::Decided(elsewhere_verdict(&what, error)))
+        }
+        RejectionSubject::Elsewhere(_) | RejectionSubject::ThisField | RejectionSubject::Unnamed => None,
+    }
 }
 
 /// The response of a trial, classified.
 struct ClassifiedResponse<'a> {
     kind: ResponseKind,
     response: Option<&'a ParsedResponse>,
+    error: Option<&'a HttpError>,
     /// The difference between an accepted response and the documented one, or the cause of an
     /// unusable or failed response.
     reason: String,
@@ -111,7 +149,11 @@ fn classify<'a>(
     trial: &'a CompletedTrial,
 ) -> ClassifiedResponse<'a> {
     let (kind, reason) = classify_kind(experiment, expected, trial);
-    ClassifiedResponse { kind, response: trial.last_response.as_deref(), reason }
+    let error = match trial.responses.last() {
+        Some(InterpretedExchange::HttpError(error)) => Some(error),
+        _ => None,
+    };
+    ClassifiedResponse { kind, response: trial.last_response.as_deref(), error, reason }
 }
 
 fn classify_kind(

@@ -15,8 +15,9 @@ use std::iter;
 use crate::catalog::{Experiment, MessagePredicate, SamplingTest, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::matches;
+use crate::engine::rejection::{RejectionSubject, attribute_rejection};
 use crate::engine::rules::step::{
-    self, MAX_UNUSABLE_TRIALS, RunFacts, Step, decided_verdict, describe_error, names_field, needed_rejections,
+    self, MAX_UNUSABLE_TRIALS, RunFacts, Step, decided_verdict, describe_error, elsewhere_verdict, needed_rejections,
     rejected_verdict,
 };
 use crate::engine::rules::trials::{count_outcomes, server_error_step, without_passed_errors};
@@ -161,13 +162,16 @@ impl<'a> ResponseSamples<'a> {
             return counts.failure_step(FieldPresence::With, InconclusiveReason::TreatmentFailed);
         };
         let is_rejected = |t: &&CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Rejected(_));
-        let is_named = names_field(&error.message, experiment.id());
+        let subject = attribute_rejection(experiment, iter::once(trial), error);
+        let is_named = subject == RejectionSubject::ThisField;
         Some(if !arm_trials.iter().all(is_rejected) {
             Step::inconsistent(error)
+        } else if let RejectionSubject::Elsewhere(what) = &subject {
+            Step::Decided(elsewhere_verdict(what, error))
         } else if (arm_trials.len() as u32) < needed_rejections(experiment, is_named, facts) {
             Step::run(trial.arm)
         } else {
-            Step::Decided(rejected_verdict(experiment.id(), error, facts))
+            Step::Decided(rejected_verdict(experiment.id(), error, is_named, facts))
         })
     }
 
@@ -275,7 +279,8 @@ fn split_probability(wide: &[String], narrow: &[String]) -> f64 {
     extreme / all
 }
 
-fn binomial_coefficient(n: usize, k: usize) -> f64 {
+/// The number of ways to choose `k` of `n`.
+pub(super) fn binomial_coefficient(n: usize, k: usize) -> f64 {
     (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product()
 }
 

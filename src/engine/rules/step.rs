@@ -166,12 +166,28 @@ pub(in crate::engine) fn unfinished_verdict(why: impl Into<ReasonData>) -> Verdi
     Verdict { status: VerdictStatus::Skipped, ..inconclusive_verdict(InconclusiveReason::NotFinished, why) }
 }
 
+/// The qualifier of a rejection whose error names nothing.
+const UNNAMED_QUALIFIER: &str = "the error does not name the field";
+
+/// True if a rejection is known to be about the field because its error names it.
+pub(super) fn is_named_rejection(verdict: &Verdict) -> bool {
+    verdict.status == VerdictStatus::Rejected && !verdict.qualifiers.iter().any(|q| q == UNNAMED_QUALIFIER)
+}
+
+/// The verdict of a rejection that is not about the field. `what` is the thing that it is about.
+pub(super) fn elsewhere_verdict(what: &str, error: &HttpError) -> Verdict {
+    inconclusive_verdict(
+        InconclusiveReason::RejectedElsewhere,
+        ReasonData::RejectedElsewhere { what: what.to_owned(), error: reported_error(error) },
+    )
+}
+
 /// The verdict of a rejected field, with qualifiers from the error text and the strictness probes.
-pub(super) fn rejected_verdict(row: &str, error: &HttpError, facts: &RunFacts) -> Verdict {
+pub(super) fn rejected_verdict(row: &str, error: &HttpError, is_named: bool, facts: &RunFacts) -> Verdict {
     let because = ReasonData::Rejected { error: reported_error(error) };
     let mut verdict = decided_verdict(VerdictStatus::Rejected, EvidenceKind::Refusal, None, because);
-    if !names_field(&error.message, row) {
-        verdict.qualifiers.push("the error does not name the field".to_owned());
+    if !is_named {
+        verdict.qualifiers.push(UNNAMED_QUALIFIER.to_owned());
     }
     let reaction = if row.starts_with("content.") {
         facts.strictness.block
@@ -201,13 +217,4 @@ pub(super) fn reported_error(error: &HttpError) -> ReportedError {
 /// An HTTP error in one line.
 pub(super) fn describe_error(error: &HttpError) -> String {
     format!("HTTP {}: {}", error.status, error.message)
-}
-
-/// True if an error text contains the field of a row: one of the last two parts of its id.
-pub(super) fn names_field(text: &str, row: &str) -> bool {
-    let text = text.to_lowercase();
-    row.rsplit('.')
-        .take(2)
-        .filter(|part| !matches!(*part, "content" | "field" | "header" | "text" | "name" | "id"))
-        .any(|part| text.contains(&part.to_lowercase()))
 }

@@ -4,12 +4,13 @@
 
 use std::iter;
 
-use crate::catalog::{AcceptedMeans, CombineRule, Experiment, VerdictStatus};
+use crate::catalog::{AcceptedMeans, ChallengeRule, CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::matches;
+use crate::engine::rejection::{RejectionSubject, attribute_rejection};
 use crate::engine::request::arms;
 use crate::engine::rules::step::{
-    RunFacts, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
+    RunFacts, Step, decided_verdict, describe_error, elsewhere_verdict, inconclusive_verdict, needed_rejections,
     rejected_verdict, reported_error,
 };
 use crate::engine::rules::trials::{
@@ -23,7 +24,7 @@ use crate::results::reason::{FieldPresence, InvalidValues, ReasonData};
 use crate::wire::message::HttpError;
 
 /// Phrases in error texts that say that a field is unknown, and not that its value is invalid.
-const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
+const UNKNOWN_FIELD_PHRASES: [&str; 14] = [
     "not supported",
     "unsupported",
     "unknown field",
@@ -38,8 +39,6 @@ const UNKNOWN_FIELD_PHRASES: [&str; 16] = [
     "does not match any",
     "not enabled",
     "not available",
-    "field required",
-    "input should be",
 ];
 
 /// The next step of a row that is decided by validation.
@@ -96,10 +95,13 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
         } else if let Some(failure) = last.failure_step(FieldPresence::With, InconclusiveReason::TreatmentFailed) {
             failure
         } else if let Some(error) = all.rejections.first() {
-            let is_named =
-                names_field(&error.message, experiment.id()) || (experiment.about_credentials && error.status == 401);
+            let subject = attribute_rejection(experiment, trials, error);
+            let is_named = subject == RejectionSubject::ThisField;
             if all.response_count() > 0 {
                 Step::inconsistent(error)
+            } else if let RejectionSubject::Elsewhere(what) = &subject {
+                negative_control(experiment, trials, ArmKind::Negative)
+                    .unwrap_or_else(|| Step::Decided(elsewhere_verdict(what, error)))
             } else if !(is_named && arms::is_negative_plain(experiment, name))
                 && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
             {
@@ -107,7 +109,7 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
             } else if (arm_trials.len() as u32) < needed_rejections(experiment, is_named, facts) {
                 return repeat();
             } else {
-                Step::Decided(rejected_verdict(experiment.id(), error, facts))
+                Step::Decided(rejected_verdict(experiment.id(), error, is_named, facts))
             }
         } else if (arm_trials.len() as u32) < facts.min_trials(experiment.id()) {
             return repeat();
@@ -162,7 +164,8 @@ fn classify_challenge<'a>(experiment: &Experiment, index: usize, trial: &'a Comp
     }
 }
 
-/// The next step for the invalid values of a row. The row is supported if one of them is rejected.
+/// The next step for the invalid values of a row. The row is supported if one of them is rejected, or
+/// all of them if they test one promise.
 pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
     let screen = experiment.screen_arms.as_ref().and_then(|s| s.challenge.as_ref());
     if screen.is_some() {
@@ -189,7 +192,9 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
     let needed = facts.min_trials(experiment.id()) as usize;
     let has_treatment = experiment.treatment.is_some() || !experiment.variants.is_empty();
     let mut accepted: Vec<(usize, &CompletedTrial)> = Vec::new();
+    let mut rejected = None;
     let mut failed = None;
+    let mut elsewhere = None;
     for index in 0..experiment.challenge.len() {
         let arm = ArmKind::Challenge(index as u8);
         let outcomes: Vec<ChallengeOutcome<'_>> = outcomes(index).collect();
@@ -205,7 +210,15 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
         for outcome in outcomes {
             match outcome {
                 ChallengeOutcome::Rejected(error) | ChallengeOutcome::RejectedForOtherReason(error) => {
-                    let is_named = names_field(&error.message, experiment.id());
+                    let subject = attribute_rejection(experiment, trials, error);
+                    if let RejectionSubject::Elsewhere(what) = &subject {
+                        if let Some(step) = negative_control(experiment, trials, ArmKind::Negative) {
+                            return step;
+                        }
+                        elsewhere = Some(elsewhere_verdict(what, error));
+                        break;
+                    }
+                    let is_named = subject == RejectionSubject::ThisField;
                     // An accepted treatment is a sufficient control for a rejected value.
                     if !(has_treatment || is_named && arms::is_negative_plain(experiment, None))
                         && let Some(step) = negative_control(experiment, trials, ArmKind::Negative)
@@ -213,13 +226,17 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
                         return step;
                     }
                     if matches!(outcome, ChallengeOutcome::RejectedForOtherReason(_)) {
-                        return Step::Decided(other_rejection_verdict(experiment, error, facts));
+                        return Step::Decided(other_rejection_verdict(experiment, error, is_named, facts));
                     }
                     // A request is sent twice if the error does not name the field.
-                    if trial_count < 2 && error.status != 401 && !is_named {
+                    if trial_count < 2 && !is_named {
                         return Step::run(arm);
                     }
-                    return Step::Decided(rejected_value_verdict(experiment, error, &accepted));
+                    if experiment.challenges == ChallengeRule::Any {
+                        return Step::Decided(rejected_value_verdict(error, &accepted));
+                    }
+                    rejected = Some(error);
+                    break;
                 }
                 ChallengeOutcome::Accepted(trial) => {
                     accepted.push((index, trial));
@@ -232,33 +249,40 @@ pub(super) fn invalid_value_step(experiment: &Experiment, trials: &[CompletedTri
     if let Some(why) = failed {
         return Step::inconclusive(InconclusiveReason::ChallengeFailed, ReasonData::InvalidFailed { why });
     }
-    Step::Decided(accepted_values_verdict(experiment, trials, &accepted))
+    if let Some(elsewhere) = elsewhere {
+        return Step::Decided(elsewhere);
+    }
+    Step::Decided(match rejected {
+        None => accepted_values_verdict(experiment, trials, &accepted),
+        Some(error) if accepted.is_empty() => rejected_value_verdict(error, &accepted),
+        Some(error) => inconclusive_verdict(
+            InconclusiveReason::ChallengesDisagree,
+            ReasonData::InvalidDisagree { error: reported_error(error), accepted: name_challenges(&accepted) },
+        ),
+    })
+}
+
+/// The names of the arms with these invalid values.
+fn name_challenges(challenges: &[(usize, &CompletedTrial)]) -> String {
+    let names = challenges.iter().map(|(index, _)| ArmKind::Challenge(*index as u8).to_string());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The verdict of an invalid value that is rejected because of the value.
-fn rejected_value_verdict(
-    experiment: &Experiment,
-    error: &HttpError,
-    accepted: &[(usize, &CompletedTrial)],
-) -> Verdict {
-    if experiment.about_credentials && !accepted.is_empty() {
-        return inconclusive_verdict(InconclusiveReason::ChallengesDisagree, ReasonData::CredentialNotChecked {});
-    }
+fn rejected_value_verdict(error: &HttpError, accepted: &[(usize, &CompletedTrial)]) -> Verdict {
     let reason = ReasonData::InvalidRejected { error: reported_error(error) };
     let mut verdict = decided_verdict(VerdictStatus::Supported, EvidenceKind::Validated, None, reason);
     if !accepted.is_empty() {
-        let names: Vec<String> =
-            accepted.iter().map(|(index, _)| ArmKind::Challenge(*index as u8).to_string()).collect();
-        verdict.qualifiers.push(format!("another invalid value is accepted ({})", names.join(", ")));
+        verdict.qualifiers.push(format!("another invalid value is accepted ({})", name_challenges(accepted)));
     }
     verdict
 }
 
 /// The verdict of an invalid value that is rejected with an error that is not about the value.
-fn other_rejection_verdict(experiment: &Experiment, error: &HttpError, facts: &RunFacts) -> Verdict {
+fn other_rejection_verdict(experiment: &Experiment, error: &HttpError, is_named: bool, facts: &RunFacts) -> Verdict {
     let text = &error.message;
-    if names_field(text, experiment.id()) || reports_unknown_field(text) {
-        return rejected_verdict(experiment.id(), error, facts);
+    if is_named || reports_unknown_field(text) {
+        return rejected_verdict(experiment.id(), error, is_named, facts);
     }
     inconclusive_verdict(
         InconclusiveReason::RejectionUnclear,

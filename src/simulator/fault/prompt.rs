@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::fault::catalog::BehaviourFault as Fault;
-use crate::simulator::fields::lookup::{has_role, string_at};
+use crate::simulator::fields::lookup::{array_items_mut, has_role, string_at};
 use crate::simulator::route::MessagesRoute;
 
 /// The start of a system block that a client sends for billing and not for the model.
@@ -37,6 +37,24 @@ pub(crate) fn apply(body: &mut Map<String, Value>, endpoint: MessagesRoute, conf
         if let Some(Value::Object(output_config)) = body.get_mut("output_config").filter(|_| config.has_fault(fault)) {
             output_config.shift_remove(key);
         }
+    }
+    if config.has_fault(Fault::ContextManagementDropped) {
+        body.shift_remove("context_management");
+    }
+    if config.has_fault(Fault::ToolsDeferLoadingDropped) {
+        for tool in array_items_mut(body.get_mut("tools")).iter_mut().filter_map(Value::as_object_mut) {
+            tool.shift_remove("defer_loading");
+        }
+    }
+    if let Some(Value::Object(thinking)) =
+        body.get_mut("thinking").filter(|_| config.has_fault(Fault::ThinkingDisplayDropped))
+    {
+        thinking.shift_remove("display");
+    }
+    if let Some(Value::Object(thinking)) =
+        body.get_mut("thinking").filter(|_| config.has_fault(Fault::ThinkingAlwaysOmitted))
+    {
+        thinking.insert("display".to_owned(), json!("omitted"));
     }
     drop_messages(body, config);
     override_thinking(body, config);

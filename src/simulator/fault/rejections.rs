@@ -63,6 +63,10 @@ impl RequestValidator<'_> {
             let is_present = field("output_config").get(key).is_some();
             self.reject_if(fault, is_present, &root("output_config").key(key), "unknown key")?;
         }
+        let effort = string_at(field("output_config"), "effort");
+        let is_high = matches!(effort, Some("xhigh" | "max"));
+        let effort_path = root("output_config").key("effort");
+        self.reject_if(Fault::EffortLevelsRefused, is_high, &effort_path, "expected low, medium or high")?;
         let user_id = string_at(field("metadata"), "user_id");
         let is_unusual = user_id.is_some_and(|id| !is_identifier(id, usize::MAX));
         self.reject_if(

@@ -6,6 +6,7 @@ use crate::simulator::config::SimulatorConfig;
 use crate::simulator::fault::catalog::BehaviourFault as Fault;
 use crate::simulator::prompt::ModelPrompt;
 use crate::simulator::response::{DraftBlock, ResponseDraft, StopReason};
+use crate::simulator::tokenizer;
 
 /// The tokens that a stream counts in addition.
 const EXTRA_TOKENS: u64 = 50;
@@ -97,8 +98,29 @@ fn alter_stream(draft: &mut ResponseDraft, config: &SimulatorConfig) {
     if config.has_fault(Fault::ThinkingStreamLost) {
         draft.content.retain(|content| !is_thinking(content));
     }
+    for content in &mut draft.content {
+        if let DraftBlock::Text(text) = content {
+            alter_streamed_text(text, config);
+        }
+    }
     if config.has_fault(Fault::StreamTwinStopReason) {
         draft.stop_reason =
             if draft.stop_reason == StopReason::EndTurn { StopReason::MaxTokens } else { StopReason::EndTurn };
+    }
+}
+
+fn alter_streamed_text(text: &mut String, config: &SimulatorConfig) {
+    if config.has_fault(Fault::StreamWhitespaceLost) {
+        *text = tokenizer::split_tokens(text).filter(|token| !token.trim().is_empty()).collect();
+    }
+    if config.has_fault(Fault::StreamTextTwice) {
+        *text = text.repeat(2);
+    }
+    if config.has_fault(Fault::StreamCharactersSplit) {
+        *text = text.chars().map(|c| if c.len_utf8() > 2 { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    }
+    if config.has_fault(Fault::StreamTextLost) {
+        let last = tokenizer::split_tokens(text).last().map_or(0, str::len);
+        text.truncate(text.len() - last);
     }
 }

@@ -67,6 +67,13 @@ pub(super) fn parse_count_range(text: &str) -> Option<(u64, u64)> {
     (from.abs_diff(to) < MAX_COUNTED_NUMBERS).then_some((from, to))
 }
 
+/// The text in "repeat exactly the following text: …".
+pub(super) fn text_to_repeat(text: &str) -> Option<&str> {
+    let start = text.to_ascii_lowercase().find("repeat exactly")?;
+    let (_, wanted) = text[start..].split_once(':')?;
+    Some(wanted.trim()).filter(|wanted| !wanted.is_empty())
+}
+
 /// Whether the text is about a colour.
 pub(super) fn is_about_colour(text: &str) -> bool {
     contains_word(&split_words(text), &["colour", "color", "colours", "colors"])

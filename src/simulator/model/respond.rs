@@ -71,6 +71,9 @@ pub(in crate::simulator) fn think(prompt: &ModelPrompt, output: &ModelOutput) ->
 
 fn answer_question(prompt: &ModelPrompt, rng: &mut RequestRng) -> String {
     let question = prompt.question();
+    if let Some(text) = intent::text_to_repeat(question) {
+        return text.to_owned();
+    }
     if intent::is_about_labels(question) {
         return answer_labels(prompt, question);
     }

@@ -117,7 +117,9 @@ impl ModelPrompt {
     pub fn from_body(body: &Map<String, Value>) -> Self {
         let mut segments = Vec::new();
         let mut tools = Vec::new();
-        for tool in array_items(body.get("tools")) {
+        // A deferred tool is not in the prompt until a search finds it.
+        let is_loaded = |tool: &&Value| tool.get("defer_loading") != Some(&Value::Bool(true));
+        for tool in array_items(body.get("tools")).iter().filter(is_loaded) {
             tools.extend(parse_tool(tool));
             segments.push(PromptSegment::from_tool(tool));
         }

@@ -62,6 +62,8 @@ adversaries! {
     a_server_that_responds_in_german: AnswersInGerman,
     a_server_that_returns_200_for_errors: SaysOkToErrors,
     a_server_whose_assistant_reports_errors: SpeaksErrors,
+    a_server_that_adds_a_temperature: AddsTemperature,
+    a_server_that_only_requires_its_headers: ChecksOnlyPresence,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,6 +55,10 @@ pub enum Adversary {
     SaysOkToErrors,
     /// Returns 200 with the error as the assistant's text.
     SpeaksErrors,
+    /// Sets a temperature in every request that has none.
+    AddsTemperature,
+    /// Requires a credential and a version, but accepts any of them.
+    ChecksOnlyPresence,
 }
 
 /// Fields that are validated and then ignored.
@@ -201,6 +205,27 @@ impl Between for Acting {
                 asked.body["model"] = json!(self.own.model);
                 self.acts(wanted != self.own.model);
                 upstream.ask(&asked).await.with_message(|message| message["model"] = wanted)
+            }
+            Adversary::AddsTemperature => {
+                if let Some(body) = asked.body.as_object_mut() {
+                    let adds = self.acts(!body.contains_key("temperature"));
+                    adds.then(|| body.insert("temperature".to_owned(), json!(0.9)));
+                }
+                upstream.ask(&asked).await
+            }
+            Adversary::ChecksOnlyPresence => {
+                let valid = [
+                    ("x-api-key", self.own.credential.clone()),
+                    ("authorization", format!("Bearer {}", self.own.credential)),
+                    ("anthropic-version", "2023-06-01".to_owned()),
+                ];
+                for (name, value) in valid {
+                    if let Some(sent) = asked.headers.get_mut(name) {
+                        self.acts(*sent != value);
+                        *sent = value.parse().unwrap();
+                    }
+                }
+                upstream.ask(&asked).await
             }
             Adversary::LoadBalances => {
                 let which = acts::chance(asked.number, self.salt);

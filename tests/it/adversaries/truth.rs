@@ -2,7 +2,7 @@
 //! must
 //! have the verdict of the honest upstream.
 
-use VerdictStatus::{Ignored, Rejected, Substituted, Supported, Validated};
+use VerdictStatus::{Ignored, Inconclusive, Rejected, Substituted, Supported, Validated};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
 use fieldtest::results::model::{EvidenceKind, Verdict};
 
@@ -90,6 +90,8 @@ const CACHE_MARKS: [&str; 4] = [
     "content.tool_result.cache_control",
 ];
 
+const HEADERS: [&str; 3] = ["header.x-api-key", "header.authorization", "header.anthropic-version"];
+
 impl Truth {
     /// Whether a decided verdict is right, given the verdict of the honest upstream.
     pub fn allows(&self, row: &str, verdict: &Verdict, upstream: &Verdict) -> bool {
@@ -121,7 +123,11 @@ impl Truth {
             // The endpoint does not have the behaviour of one of its servers.
             Adversary::LoadBalances if DIFFERS.iter().any(|(other, _)| *other == row) => false,
             Adversary::RefusesNamelessly if REFUSED_NAMELESSLY.contains(&row) => is(&[Rejected]),
+            // One of two wrong values is rejected, so neither verdict is right.
+            Adversary::ChecksOnlyPresence if HEADERS.contains(&row) => false,
             Adversary::AnswersFromACache
+            | Adversary::AddsTemperature
+            | Adversary::ChecksOnlyPresence
             | Adversary::HidesItsCache
             | Adversary::ThinksUnasked
             | Adversary::CachesUnasked
@@ -147,7 +153,7 @@ impl Truth {
 }
 
 /// The truth of all adversaries, in the order of the table.
-pub static ALL: [Truth; 17] = [
+pub static ALL: [Truth; 19] = [
     Truth {
         adversary: Adversary::AnswersFromACache,
         is: "responds from a cache by prompt",
@@ -304,5 +310,23 @@ pub static ALL: [Truth; 17] = [
         tempts: &["field.metadata", "field.container", "field.model", "header.x-api-key", "tool_choice.string_form"],
         right: "as it is, or inconclusive",
         reach: &[("field.system", Supported), ("field.stop_sequences", Supported)],
+    },
+    Truth {
+        adversary: Adversary::AddsTemperature,
+        is: "sets a temperature in every request, which thinking does not allow",
+        tempts: &["field.thinking", "field.thinking.budget_tokens", "content.thinking"],
+        right: "inconclusive, because the rejection is about the temperature",
+        reach: &[("field.thinking", Inconclusive), ("field.system", Supported)],
+    },
+    Truth {
+        adversary: Adversary::ChecksOnlyPresence,
+        is: "requires a credential and a version, and accepts any",
+        tempts: &HEADERS,
+        right: "inconclusive, because the invalid values disagree",
+        reach: &[
+            ("header.x-api-key", Inconclusive),
+            ("header.anthropic-version", Inconclusive),
+            ("field.system", Supported),
+        ],
     },
 ];

@@ -4,11 +4,12 @@
 use crate::catalog::VerdictStatus;
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::predicate::matches;
+use crate::engine::rejection::{RejectionSubject, attribute_rejection};
 use crate::engine::request::arms;
 use crate::engine::rules::effect::rule::{EffectRule, unusable_trials_verdict};
 use crate::engine::rules::step::{
-    MAX_UNUSABLE_TRIALS, Step, decided_verdict, describe_error, inconclusive_verdict, names_field, needed_rejections,
-    rejected_verdict, reported_error,
+    MAX_UNUSABLE_TRIALS, Step, decided_verdict, describe_error, elsewhere_verdict, inconclusive_verdict,
+    needed_rejections, rejected_verdict, reported_error,
 };
 use crate::engine::rules::trials::server_error_step;
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
@@ -16,6 +17,9 @@ use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::results::reason::{FieldPresence, ReasonData, ResponseCount};
 use crate::wire::message::{HttpError, InterpretedExchange};
+
+/// Words of errors about the part of a block that only the endpoint can make.
+const SIGNATURE_WORDS: [&str; 4] = ["signature", "signed", "decrypt", "`data`"];
 
 impl EffectRule<'_> {
     /// The step if the treatment was not accepted or is no evidence. `None` if a response shows the
@@ -55,7 +59,11 @@ impl EffectRule<'_> {
         if self.experiment.genuine.is_some() {
             return self.decide_own_block(error);
         }
-        let is_named = names_field(&error.message, id);
+        let subject = attribute_rejection(self.experiment, self.trials, error);
+        if let RejectionSubject::Elsewhere(what) = &subject {
+            return self.negative_control().unwrap_or_else(|| Step::Decided(elsewhere_verdict(what, error)));
+        }
+        let is_named = subject == RejectionSubject::ThisField;
         // No control is needed if the error names the field and the rest of the request is known to
         // be accepted.
         if !(is_named && arms::is_negative_plain(self.experiment, self.variant))
@@ -74,7 +82,7 @@ impl EffectRule<'_> {
                 None => self.trial_step(ArmKind::Treatment),
             };
         }
-        Step::Decided(rejected_verdict(id, error, self.facts))
+        Step::Decided(rejected_verdict(id, error, is_named, self.facts))
     }
 
     /// Decides a row whose made-up block was rejected: the endpoint may still accept its own block.
@@ -99,11 +107,19 @@ impl EffectRule<'_> {
         // If the endpoint accepts its own block, the rest of the request is accepted. Otherwise,
         // the control must show that.
         let is_accepted = is_sent_back && trial.message().is_some();
+        let is_named = attribute_rejection(self.experiment, self.trials, error) == RejectionSubject::ThisField;
         if !is_accepted && let Some(step) = self.negative_control() {
             return step;
         }
         if !is_sent_back {
-            let mut verdict = rejected_verdict(self.experiment.id(), error, self.facts);
+            // A server that checks signatures says nothing about the blocks that it makes itself.
+            if SIGNATURE_WORDS.iter().any(|word| error.message.to_lowercase().contains(word)) {
+                return Step::inconclusive(
+                    InconclusiveReason::RejectionUnclear,
+                    ReasonData::SignatureRejected { error: reported_error(error) },
+                );
+            }
+            let mut verdict = rejected_verdict(self.experiment.id(), error, is_named, self.facts);
             verdict.qualifiers.push("the endpoint produced no such block that could be sent back".to_owned());
             return Step::Decided(verdict);
         }
@@ -114,12 +130,18 @@ impl EffectRule<'_> {
             )
         };
         Step::Decided(match trial.outcome(self.experiment) {
-            TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, self.facts),
+            TrialOutcome::Rejected(own) => rejected_verdict(self.experiment.id(), own, is_named, self.facts),
             TrialOutcome::ServerError(error) => own_block_failed(&describe_error(error)),
             TrialOutcome::Failed(why) => own_block_failed(&why),
             TrialOutcome::Malformed(why) => {
                 inconclusive_verdict(InconclusiveReason::MalformedResponse, ReasonData::OwnBlockNotAMessage { why })
             }
+            TrialOutcome::EffectPresent { .. } if self.is_carried_by_own_block(trial) => decided_verdict(
+                VerdictStatus::Supported,
+                EvidenceKind::Effect,
+                None,
+                ReasonData::OwnBlockReadOnly { error: reported_error(error) },
+            ),
             TrialOutcome::EffectPresent { .. }
             | TrialOutcome::EffectAbsent
             | TrialOutcome::NoSignal
@@ -130,6 +152,15 @@ impl EffectRule<'_> {
                 ReasonData::OwnBlockAccepted { error: reported_error(error) },
             ),
         })
+    }
+
+    /// True if the endpoint's own block, and nothing else, contains what the second request asks for.
+    fn is_carried_by_own_block(&self, trial: &CompletedTrial) -> bool {
+        let carries = self.experiment.genuine.as_ref().map(|genuine| &genuine.carries);
+        match (carries, trial.responses.first()) {
+            (Some(carries), Some(InterpretedExchange::Message(first))) => matches(carries, first, &trial.values),
+            _ => false,
+        }
     }
 
     /// Decides a row whose made-up block was accepted without effect. Some gateways remove blocks
