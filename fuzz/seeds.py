@@ -121,7 +121,6 @@ def write_json_seeds():
         "escapes": '["\\\\","\\"","\\u0000","[{,"]',
         "page": "<p>{a, [b], c}</p>" * 40,
         "unterminated": '{"a": "\\',
-        "empty": "",
     }
     for name, text in texts.items():
         write("json", name, text.encode())

@@ -139,7 +139,9 @@ fn a_run_ends_after_the_longest_wait() {
         let body = message(r#"{"type":"text","text":"hello"}"#);
         let server = TestServer::start(move |_, to| write_body(to, status, head, body.as_bytes()));
         let (folder, finished) = run(&server, &["--max-wait", "1", "--retries", "20"]);
-        finished.assert_exit_code(3).assert_stderr_contains(&["--max-wait waits longer"]);
+        // In the other case, the first request has a response, and the others have none.
+        let reason = if status.starts_with("429") { "--max-wait waits longer" } else { "could not be tested" };
+        finished.assert_exit_code(3).assert_stderr_contains(&[reason]);
         for row in folder.results("out")["rows"].as_array().unwrap() {
             assert_eq!(row["outcome"], "undetermined", "{row}");
         }
