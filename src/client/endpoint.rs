@@ -1,5 +1,7 @@
 //! [`MessagesEndpoint`]: what the engine sends requests to.
 
+use std::time::Duration;
+
 use crate::client::budget::BudgetReservation;
 use crate::wire::exchange::{Exchange, Request};
 
@@ -15,6 +17,16 @@ pub trait MessagesEndpoint: Send + Sync {
         request: Request,
         reservation: Option<&mut BudgetReservation<'_>>,
     ) -> impl Future<Output = Exchange> + Send;
+
+    /// True if a request that is sent again can get another response.
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    /// Waits, by the clock of the endpoint.
+    fn wait(&self, pause: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(pause)
+    }
 
     /// Sends one request that counts toward no budget.
     fn send(&self, id: &str, request: Request) -> impl Future<Output = Exchange> + Send {

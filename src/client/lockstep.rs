@@ -4,6 +4,8 @@
 //! A change of the upstream during two runs then affects both. The gate must not know the requests.
 //! A side that is dropped, or a cancelled request, does not block the other side.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use crate::client::budget::BudgetReservation;
@@ -91,6 +93,14 @@ pub struct LockstepEndpoint<'a, E> {
 }
 
 impl<E: MessagesEndpoint> MessagesEndpoint for LockstepEndpoint<'_, E> {
+    fn wait(&self, pause: Duration) -> impl Future<Output = ()> + Send {
+        self.endpoint.wait(pause)
+    }
+
+    fn is_live(&self) -> bool {
+        self.endpoint.is_live()
+    }
+
     async fn send_within_budget(
         &self,
         id: &str,
@@ -112,7 +122,6 @@ impl<E> Drop for LockstepEndpoint<'_, E> {
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use super::*;
     use crate::wire::exchange::{HttpMethod, RequestCredential};

@@ -40,6 +40,10 @@ impl<'a> ReplayEndpoint<'a> {
 }
 
 impl MessagesEndpoint for ReplayEndpoint<'_> {
+    fn is_live(&self) -> bool {
+        false
+    }
+
     async fn send_within_budget(&self, id: &str, request: Request, _: Option<&mut BudgetReservation<'_>>) -> Exchange {
         let recorded = self.exchanges.get(id);
         if let Some(exchange) = recorded.filter(|exchange| exchange.request == request) {

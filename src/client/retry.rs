@@ -61,7 +61,7 @@ pub(super) fn may_be_charged(result: &AttemptResult) -> bool {
     match result {
         AttemptResult::Response(response) => response.status < 400,
         AttemptResult::Failure(failure) => match failure.kind {
-            FailureKind::Connect | FailureKind::Tls | FailureKind::NotRecorded => false,
+            FailureKind::Connect | FailureKind::Tls | FailureKind::Void | FailureKind::NotRecorded => false,
             FailureKind::Stopped
             | FailureKind::Reset
             | FailureKind::Stale
@@ -82,6 +82,7 @@ fn should_retry(kind: FailureKind, used_retries: u32) -> bool {
         | FailureKind::Protocol
         | FailureKind::TooLarge
         | FailureKind::Stopped
+        | FailureKind::Void
         | FailureKind::NotRecorded => false,
     }
 }

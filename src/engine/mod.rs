@@ -16,6 +16,7 @@ pub mod run;
 pub mod selection;
 mod shard;
 mod trial;
+mod trouble;
 
 pub use crate::engine::inconclusive::InconclusiveReason;
 pub use crate::engine::judge::{JudgeError, judge};

@@ -8,6 +8,7 @@ use crate::catalog::{ChanceRate, Experiment};
 use crate::engine::predicate::matches;
 use crate::engine::request::arms;
 use crate::engine::request::sent::SentRequest;
+use crate::engine::trouble::is_content_filter;
 use crate::recording::run::ArmKind;
 use crate::wire::message::{HttpError, InterpretedExchange, Message, excerpt};
 use crate::wire::parsed_exchange::ParsedResponse;
@@ -83,6 +84,9 @@ impl CompletedTrial {
     fn first_problem(&self, about_credentials: bool) -> Option<TrialOutcome<'_>> {
         self.responses.iter().find_map(|step| match step {
             InterpretedExchange::Message(message) => error_in_text(message).map(TrialOutcome::Malformed),
+            InterpretedExchange::HttpError(error) if is_content_filter(&error.message) => {
+                Some(TrialOutcome::Failed(format!("a content filter rejected the request: {}", error.message)))
+            }
             InterpretedExchange::HttpError(error) if is_rejection(error.status, about_credentials) => {
                 Some(TrialOutcome::Rejected(error))
             }

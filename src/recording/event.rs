@@ -3,7 +3,7 @@
 //!
 //! Listeners must not know each other.
 
-use crate::recording::run::TrialRecord;
+use crate::recording::run::{TrialKey, TrialRecord};
 use crate::results::model::Verdict;
 use crate::wire::exchange::Exchange;
 use crate::wire::parsed_exchange::ParsedExchange;
@@ -20,6 +20,8 @@ pub enum RunEvent<'a> {
     /// The endpoint is inconsistent, so all rows are run again with more trials. Carries the number
     /// of rows.
     RowsRestarted(usize),
+    /// Trials whose responses are void were withdrawn.
+    TrialsWithdrawn(&'a [TrialKey]),
     /// A row has its verdict.
     Verdict(&'a str, &'a Verdict),
 }

@@ -65,14 +65,19 @@ struct RecordingBuilder {
     recording: Recording,
     exchange_lines: LineNumbers,
     trial_lines: LineNumbers,
-    /// Set at the first `resumed` line. After it, exchanges and trials replace earlier ones.
-    positions: Option<RecordingPositions>,
+    /// Exchanges and trials replace earlier ones: a request may be sent again.
+    positions: RecordingPositions,
 }
 
 impl RecordingBuilder {
     fn new(header: RunHeader) -> Self {
         let recording = Recording::new(header);
-        Self { recording, exchange_lines: Vec::new(), trial_lines: Vec::new(), positions: None }
+        Self {
+            recording,
+            exchange_lines: Vec::new(),
+            trial_lines: Vec::new(),
+            positions: RecordingPositions::default(),
+        }
     }
 
     fn add_line(&mut self, line: usize, parsed: RunLine) -> Result<(), RecordingError> {
@@ -82,23 +87,11 @@ impl RecordingBuilder {
             // The caller handles headers.
             RunLine::Header(_) => {}
             RunLine::Exchange(exchange) => {
-                let position = match &mut self.positions {
-                    Some(positions) => positions.upsert_exchange(recording, *exchange),
-                    None => {
-                        recording.exchanges.push(*exchange);
-                        self.exchange_lines.len()
-                    }
-                };
+                let position = self.positions.upsert_exchange(recording, *exchange);
                 upsert(&mut self.exchange_lines, position, line);
             }
             RunLine::Trial(trial) => {
-                let position = match &mut self.positions {
-                    Some(positions) => positions.upsert_trial(recording, trial),
-                    None => {
-                        recording.trials.push(trial);
-                        self.trial_lines.len()
-                    }
-                };
+                let position = self.positions.upsert_trial(recording, trial);
                 upsert(&mut self.trial_lines, position, line);
             }
             RunLine::Resumed(_) if is_complete(recording) => {
@@ -107,17 +100,13 @@ impl RecordingBuilder {
             RunLine::Resumed(_) => {
                 verify_counts(recording)?;
                 recording.footer = None;
-                self.positions.get_or_insert_with(|| RecordingPositions::new(recording));
-            }
-            RunLine::Withdrawn(_) if self.positions.is_none() => {
-                return invalid("trials are withdrawn, but the run was not resumed");
             }
             RunLine::Withdrawn(withdrawn) => {
                 let is_kept: Vec<bool> = recording.trials.iter().map(|trial| !withdrawn.contains(&trial.key)).collect();
                 let (mut kept_trials, mut kept_lines) = (is_kept.iter(), is_kept.iter());
                 recording.trials.retain(|_| kept_trials.next().copied().unwrap_or(true));
                 self.trial_lines.retain(|_| kept_lines.next().copied().unwrap_or(true));
-                self.positions = Some(RecordingPositions::new(recording));
+                self.positions = RecordingPositions::new(recording);
             }
             RunLine::Results(_) if !recording.header.scope.texts_removed => {
                 return invalid("results in a recording that has its texts");

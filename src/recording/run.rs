@@ -2,9 +2,11 @@
 //!
 //! Judging needs only the recording, so a run can be judged again without a request.
 //!
-//! An interrupted run can be resumed in the same file. A `resumed` line marks the place. After it,
-//! an exchange replaces an earlier one with the same id, a trial replaces an earlier one with the
-//! same key, and a footer replaces the earlier footer.
+//! An exchange replaces an earlier one with the same id, because a request may be sent again. A
+//! trial replaces an earlier one with the same key.
+//!
+//! An interrupted run can be resumed in the same file. A `resumed` line marks the place. After it, a
+//! footer replaces the earlier footer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +21,9 @@ use crate::wire::exchange::Exchange;
 
 /// The value of `schema` in every recording of this version.
 pub const SCHEMA: &str = "fieldtest-recording/1";
+
+/// The prefix of the ids of requests that belong to no row.
+pub const PROBE_PREFIX: &str = "probe.";
 
 /// The prefix of the ids of requests that test whether the endpoint still responds.
 pub const LIVENESS_ID_PREFIX: &str = "probe.there/";
@@ -209,6 +214,8 @@ pub enum RunEnd {
     Budget,
     /// The endpoint stopped responding.
     Lost,
+    /// The account, the network or the service was in trouble, so that plain requests failed too.
+    Trouble,
     /// The first simple request got no message.
     Untestable,
     /// Only in a replay: the recording lacks requests that the rows need.
@@ -236,8 +243,8 @@ pub enum RunLine {
     Results(Box<Results>),
     /// An interrupted run is resumed below.
     Resumed(ResumeMarker),
-    /// Trials of an interrupted run that the resumed run did not need, because repeated requests
-    /// got other responses.
+    /// Trials that do not count: their responses are void, or a resumed run did not need them,
+    /// because repeated requests got other responses.
     Withdrawn(Vec<TrialKey>),
     /// The last line.
     Footer(RunFooter),

@@ -44,7 +44,12 @@ impl RecordingWriter {
         let is_unused = |trial: &&TrialRecord| !self.used_trials.contains(&trial.key);
         let withdrawn: Vec<TrialKey> =
             self.recording.trials.iter().filter(is_unused).map(|trial| trial.key.clone()).collect();
+        self.withdraw_trials(withdrawn);
+    }
+
+    fn withdraw_trials(&mut self, withdrawn: Vec<TrialKey>) {
         if !withdrawn.is_empty() {
+            self.used_trials.retain(|key| !withdrawn.contains(key));
             self.recording.trials.retain(|trial| !withdrawn.contains(&trial.key));
             self.positions = RecordingPositions::new(&self.recording);
             self.write_line(&RunLine::Withdrawn(withdrawn));
@@ -82,6 +87,7 @@ impl RunListener for RecordingWriter {
                 }
                 self.positions.upsert_trial(&mut self.recording, trial.clone());
             }
+            RunEvent::TrialsWithdrawn(withdrawn) => self.withdraw_trials(withdrawn.to_vec()),
             RunEvent::Verdict(..) => self.file.sync_in_background(),
             RunEvent::RowStarted(_) | RunEvent::RowsRestarted(_) => {}
         }

@@ -61,6 +61,10 @@ pub struct Results {
     /// True if the endpoint treats equal requests differently. Each verdict then uses more trials.
     #[serde(default)]
     pub unsteady: bool,
+    /// What happened to the whole run: requests that were rejected for reasons that have nothing to
+    /// do with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The number of rows with each outcome and each kind of verdict.
     pub summary: ResultsSummary,
     /// The comparison with a baseline; absent if there is no baseline.
@@ -719,6 +723,7 @@ impl Results {
             repeats: None,
             strictness: EndpointStrictness::default(),
             unsteady: false,
+            notes: Vec::new(),
             summary: ResultsSummary::default(),
             baseline: None,
             rows: Vec::new(),

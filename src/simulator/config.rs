@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::catalog::{ClaimStatus, ClaimedRange, FieldSpec, Target};
 use crate::simulator::fault::catalog::{BehaviourFault, SimulatorFault};
 use crate::simulator::fields::row::ROW_IDS;
+use crate::string_enum::string_enum;
 use crate::wire::exchange::AuthScheme;
 
 /// The credential of a server whose configuration sets none.
@@ -68,12 +69,49 @@ pub struct SimulatorImpairments {
     /// The probability that the connection is reset, before the response or in the middle of a
     /// stream.
     pub rate_reset: f64,
+    /// A stretch of trouble that has nothing to do with the requests.
+    pub trouble: Option<SimulatedTrouble>,
+    /// The probability that a content filter rejects a request, whatever it contains.
+    pub rate_filter: f64,
     /// The number of requests that are accepted in a window. Others get 429. `None` accepts all.
     pub limit_requests: Option<u32>,
     /// The same for prompt tokens, at four bytes per token.
     pub limit_tokens: Option<u32>,
     /// The time in which an empty limit fills up again.
     pub limit_window: Duration,
+}
+
+string_enum! {
+    /// The kinds of trouble.
+    pub enum SimulatedTroubleKind {
+        /// 400: the credit is used up.
+        Credit = "credit",
+        /// 400: the quota is exceeded.
+        Quota = "quota",
+        /// 400: too many requests.
+        RateLimit = "rate-limit",
+        /// 404: the model does not exist.
+        Deployment = "deployment",
+        /// 403: the model is not available in this region.
+        Region = "region",
+        /// 401: the key has expired.
+        Key = "key",
+        /// 200 with a web page.
+        Page = "page",
+        /// 500: an internal error.
+        Internal = "internal",
+    }
+}
+
+/// A stretch of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SimulatedTrouble {
+    /// What the server returns.
+    pub kind: SimulatedTroubleKind,
+    /// The number of requests before it.
+    pub after_requests: u64,
+    /// Its duration. `None` means that it does not end.
+    pub duration: Option<Duration>,
 }
 
 /// A model that changes: its disobedience moves in equal steps to another probability and stays

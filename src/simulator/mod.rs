@@ -43,11 +43,13 @@ mod stream_timing;
 mod support;
 mod thinking_signature;
 mod tokenizer;
+mod trouble;
 mod validate;
 
 pub use crate::simulator::activity_log::FieldActivity;
 pub use crate::simulator::config::{
-    DEFAULT_CREDENTIAL, DisobedienceDrift, SimulatorConfig, SimulatorImpairments, UnknownRow,
+    DEFAULT_CREDENTIAL, DisobedienceDrift, SimulatedTrouble, SimulatedTroubleKind, SimulatorConfig,
+    SimulatorImpairments, UnknownRow,
 };
 pub use crate::simulator::fault::{SimulatorFault, UnknownFault};
 pub use crate::simulator::fields::row::ROW_IDS;

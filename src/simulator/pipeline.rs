@@ -26,6 +26,7 @@ use crate::simulator::rng::{RequestRng, RngSource};
 use crate::simulator::route::{MessagesRoute, SimulatorRoute};
 use crate::simulator::support::SupportTable;
 use crate::simulator::thinking_signature::ThinkingSigner;
+use crate::simulator::trouble::TroubleSchedule;
 use crate::simulator::validate::RequestValidator;
 use crate::simulator::{context_edits, custom_field, headers, model, models};
 
@@ -36,6 +37,7 @@ pub(super) struct RequestPipeline {
     pub rng_source: RngSource,
     pub activity_log: ActivityLog,
     pub rate_limits: SimulatedRateLimits,
+    pub trouble: TroubleSchedule,
     support: SupportTable,
     custom_fields: Vec<CustomField>,
     signer: ThinkingSigner,
@@ -51,6 +53,7 @@ impl RequestPipeline {
             rng_source: RngSource::new(config.seed),
             activity_log: ActivityLog::default(),
             rate_limits: SimulatedRateLimits::new(&config.impairments, Instant::now()),
+            trouble: TroubleSchedule::default(),
             support: SupportTable::new(&config.statuses),
             custom_fields: CustomField::from_config(&config),
             signer: ThinkingSigner::new(config.seed),

@@ -31,7 +31,9 @@ use crate::simulator::outgoing::{OutgoingBody, OutgoingError, PipelineResponse};
 use crate::simulator::pipeline::RequestPipeline;
 use crate::simulator::rate_limit::RequestCounts;
 use crate::simulator::rng::RequestRng;
+use crate::simulator::route::SimulatorRoute;
 use crate::simulator::stream_timing::StreamTiming;
+use crate::simulator::trouble::TroubleResponse;
 use crate::simulator::{fault, sse};
 
 /// The largest accepted body.
@@ -129,6 +131,15 @@ async fn handle_request(
     let size = body.as_ref().map_or(0, Bytes::len);
     let (limit_headers, admitted) = pipeline.rate_limits.admit_request(size, Instant::now(), Timestamp::now());
     let route = pipeline.resolve_route(&parts.method, &parts.uri, &parts.headers);
+    // Trouble hits the requests to the model, not the list of models.
+    let trouble = matches!(route, Ok(SimulatorRoute::Messages(_)))
+        .then(|| pipeline.trouble.intercept_request(&pipeline.config, Instant::now()))
+        .flatten();
+    match trouble {
+        Some(TroubleResponse::Error(error)) => return error_response(&error, &request_id, &pipeline.config),
+        Some(TroubleResponse::Page) => return page_response(),
+        None => {}
+    }
     let result = match (route.map_err(|error| fault::error::with_faults(error, &pipeline.config)), body) {
         (Err(error), _) | (_, Err(error)) => Err(error),
         (Ok(route), Ok(body)) => match admitted.and_then(|()| draw_connection_fault(impairments, &mut rng)) {
@@ -275,6 +286,13 @@ fn error_response(error: &ApiError, request_id: &str, config: &SimulatorConfig) 
     if let Some(seconds) = error.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
+    response
+}
+
+/// The page of a proxy that guards the server.
+fn page_response() -> Response {
+    let mut response = Response::new(Body::from("<html><body>Please wait while we check your browser</body></html>"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }
 

@@ -113,6 +113,18 @@ impl Exchange {
         self.attempts.last()
     }
 
+    /// Returns the number of attempts that were sent.
+    pub fn sent_count(&self) -> u64 {
+        let is_void =
+            |a: &&ExchangeAttempt| matches!(&a.result, AttemptResult::Failure(f) if f.kind == FailureKind::Void);
+        self.attempts.iter().filter(|attempt| !is_void(attempt)).count() as u64
+    }
+
+    /// Returns true if the response is void and the request was not sent again.
+    pub fn is_void(&self) -> bool {
+        matches!(self.last_attempt().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::Void)
+    }
+
     /// Returns true if the exchange was replayed from a recording that does not have it.
     pub fn is_not_recorded(&self) -> bool {
         matches!(self.last_attempt().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::NotRecorded)
@@ -213,6 +225,9 @@ string_enum! {
         TooLarge = "too_large",
         /// The run was stopped before the response.
         Stopped = "stopped",
+        /// The response before it is void: the endpoint was in trouble that has nothing to do with
+        /// the request.
+        Void = "void",
         /// Nothing was sent: a replayed recording does not have this request.
         NotRecorded = "not_recorded",
     }

@@ -260,6 +260,7 @@ fn interpret_truncation(cut: &AttemptFailure) -> InterpretedExchange {
         | FailureKind::Stale
         | FailureKind::Protocol
         | FailureKind::Stopped
+        | FailureKind::Void
         | FailureKind::NotRecorded => InterpretedExchange::NoResponse(cut.message.clone()),
     }
 }

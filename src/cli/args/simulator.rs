@@ -14,7 +14,9 @@ use crate::cli::CliError;
 use crate::cli::args::parse::parse_probability;
 use crate::cli::io::files;
 use crate::engine::selection::digest_text;
-use crate::simulator::{DisobedienceDrift, SimulatorConfig, SimulatorFault, SimulatorImpairments};
+use crate::simulator::{
+    DisobedienceDrift, SimulatedTrouble, SimulatedTroubleKind, SimulatorConfig, SimulatorFault, SimulatorImpairments,
+};
 
 /// The deviations of a simulator, from whichever source.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,6 +93,19 @@ struct DeviationArgs {
     #[arg(long, value_name = "P", default_value_t, value_parser = parse_probability)]
     #[serde(deserialize_with = "deserialize_probability")]
     inject_reset: f64,
+    /// Chance that a content filter rejects a request
+    #[arg(long, value_name = "P", default_value_t, value_parser = parse_probability)]
+    #[serde(deserialize_with = "deserialize_probability")]
+    inject_filter: f64,
+    /// Reject all requests for a while; see the documents for the kinds
+    #[arg(long, value_name = "KIND", value_parser = parse_trouble)]
+    inject_trouble: Option<SimulatedTroubleKind>,
+    /// Requests before the trouble
+    #[arg(long, value_name = "N", default_value_t, requires = "inject_trouble")]
+    trouble_after: u64,
+    /// Length of the trouble [default: to the end]
+    #[arg(long = "trouble-for", value_name = "MS", requires = "inject_trouble")]
+    trouble_for_ms: Option<u64>,
     /// `retry-after` of 429 and 529 responses
     #[arg(long, value_name = "S")]
     retry_after: Option<u64>,
@@ -176,11 +191,23 @@ impl DeviationArgs {
             retry_after: self.retry_after,
             rate_529: self.inject_529,
             rate_reset: self.inject_reset,
+            rate_filter: self.inject_filter,
+            trouble: self.inject_trouble.map(|kind| SimulatedTrouble {
+                kind,
+                after_requests: self.trouble_after,
+                duration: self.trouble_for_ms.map(Duration::from_millis),
+            }),
             limit_requests: self.limit_requests,
             limit_tokens: self.limit_tokens,
             limit_window: if has_limits { Duration::from_millis(window_ms.into()) } else { Duration::ZERO },
         }
     }
+}
+
+fn parse_trouble(text: &str) -> Result<SimulatedTroubleKind, String> {
+    let words: Vec<&str> = SimulatedTroubleKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let kind = SimulatedTroubleKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.ok_or_else(|| format!("expected one of {}", words.join(", ")))
 }
 
 fn parse_flip(text: &str) -> Result<(String, ClaimStatus), String> {

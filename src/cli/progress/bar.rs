@@ -60,7 +60,11 @@ impl RunProgressBar {
         self.0.set_position(progress.decided);
         match event {
             RunEvent::RowStarted(row) => self.0.set_message(format!("{}  {row}", progress.describe(elapsed_ms))),
-            RunEvent::Exchange(..) | RunEvent::Trial(_) | RunEvent::RowsRestarted(_) | RunEvent::Verdict(..) => {
+            RunEvent::Exchange(..)
+            | RunEvent::Trial(_)
+            | RunEvent::TrialsWithdrawn(_)
+            | RunEvent::RowsRestarted(_)
+            | RunEvent::Verdict(..) => {
                 self.0.set_message(progress.describe(elapsed_ms));
             }
         }

@@ -44,6 +44,9 @@ impl RunLog {
                 }
             }
             RunEvent::Trial(trial) => trace!(target: LOG_TARGET, run, trial = trial.key.to_string(), "trial done"),
+            RunEvent::TrialsWithdrawn(trials) => {
+                info!(target: LOG_TARGET, run, trials = trials.len(), "void responses; their rows are run again");
+            }
             RunEvent::RowsRestarted(rows) => {
                 info!(target: LOG_TARGET, run, rows, "inconsistent endpoint: testing rows again")
             }

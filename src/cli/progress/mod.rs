@@ -226,6 +226,11 @@ impl RunListener for RunProgress<'_> {
             RunEvent::RowsRestarted(rows) => {
                 self.progress.lock().unwrap_or_else(PoisonError::into_inner).rows += rows as u64;
             }
+            // The row is decided again.
+            RunEvent::TrialsWithdrawn(_) => {
+                let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress.decided = progress.decided.saturating_sub(1);
+            }
             RunEvent::RowStarted(_) | RunEvent::Trial(_) => {}
         }
         let (progress, elapsed) = (self.current_progress(), milliseconds(self.started.elapsed()));

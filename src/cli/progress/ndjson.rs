@@ -52,7 +52,7 @@ impl NdjsonEmitter {
                 left_ms: progress.remaining_ms(elapsed_ms),
             },
             // Its exchanges are events already.
-            RunEvent::Trial(_) => return,
+            RunEvent::Trial(_) | RunEvent::TrialsWithdrawn(_) => return,
         };
         self.emit(Some(name), run, event);
     }

@@ -167,7 +167,8 @@ impl RunBatch<'_> {
                 Some(merger) => merger.add_run(results),
                 None => merger = Some(RepeatMerger::new(results, repeats)),
             }
-            if matches!(end, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost | RunEnd::Untestable) {
+            if matches!(end, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost | RunEnd::Trouble | RunEnd::Untestable)
+            {
                 break;
             }
         }
@@ -207,7 +208,7 @@ impl RunBatch<'_> {
         let Some(rerun) = &self.rerun else {
             let path = job.recording.clone();
             let outcome = run_target(&connection.client, job, sending, &self.shared, self.catalog, &self.stop).await;
-            if let Ok((_, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost)) = &outcome
+            if let Ok((_, RunEnd::Interrupted | RunEnd::Budget | RunEnd::Lost | RunEnd::Trouble)) = &outcome
                 && self.args.repeat.is_none()
                 && sending.redact == ContentPolicy::KeepContent
             {

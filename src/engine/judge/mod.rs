@@ -1,6 +1,7 @@
 //! [`judge`]: makes results from a recording and the case files. Pure: equal inputs give equal
 //! results.
 
+mod disturbances;
 mod findings;
 mod stored_results;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::catalog::{Catalog, CatalogRow, Experiment, VerdictStatus};
 use crate::checks;
 use crate::checks::CheckedExchange;
+use crate::engine::judge::disturbances::{describe_trouble, disturbance_notes};
 use crate::engine::judge::findings::RunFindings;
 use crate::engine::request::sent::SentRequest;
 use crate::engine::rules::{Step, unfinished_verdict};
@@ -93,6 +95,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     results.shard.clone_from(&header.scope.shard);
     results.strictness = facts.strictness;
     results.unsteady = facts.is_inconsistent;
+    results.notes = disturbance_notes(recording);
     results.set_rows(rows);
     results.findings = findings.without_dependencies(&header.scope.beside);
     Ok(results)
@@ -115,6 +118,7 @@ fn partial_reason(index: &ExchangeIndex<'_>) -> Option<String> {
         Some(RunEnd::Complete) => return None,
         Some(RunEnd::Interrupted) => "the run was interrupted",
         Some(RunEnd::Lost) => "the endpoint stopped responding",
+        Some(RunEnd::Trouble) => return Some(describe_trouble(index.recording)),
         Some(RunEnd::Budget) => "the budget was used up",
         Some(RunEnd::Unrecorded) => {
             "the recording lacks requests that the rows need. Use the rows and the case files of the run"
@@ -162,7 +166,7 @@ fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
     let recording = index.recording;
     let mut totals = RunTotals { requests: recording.exchanges.len() as u64, ..RunTotals::default() };
     for (exchange, checked) in recording.exchanges.iter().zip(&index.checked) {
-        totals.retries += exchange.attempts.len().saturating_sub(1) as u64;
+        totals.retries += exchange.sent_count().saturating_sub(1);
         let (input, output) = checked.parsed.interpretation.token_counts();
         totals.input_tokens = totals.input_tokens.saturating_add(input);
         totals.output_tokens = totals.output_tokens.saturating_add(output);

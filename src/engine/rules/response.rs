@@ -19,6 +19,7 @@ use crate::engine::rules::trials::{
     count_outcomes, filter_trials, negative_control, server_error_step, usable_response_step, without_passed_errors,
 };
 use crate::engine::trial::{CompletedTrial, INCOMPLETE_REASON, error_in_text, unusable_reason};
+use crate::engine::trouble::is_content_filter;
 use crate::recording::run::ArmKind;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::results::reason::ReasonData;
@@ -208,6 +209,9 @@ fn classify_kind(
         // A rate limit and an overloaded server are not about the request.
         429 | 503 | 504 | 524 | 529 => failed(describe_response(response)),
         401 | 403 if !experiment.about_credentials => failed(describe_response(response)),
+        400..=499 if is_content_filter(&response.excerpt) => {
+            failed(format!("a content filter rejected the request: {}", response.excerpt))
+        }
         300..=399 => failed(format!("redirected: {}", describe_response(response))),
         500.. => without_reason(ResponseKind::ServerError),
         400..=499 => without_reason(ResponseKind::Rejected),

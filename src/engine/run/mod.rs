@@ -4,6 +4,7 @@
 //! Rows run in parallel. After each trial, a row gets its next step from the rules. Listeners
 //! receive every event immediately. A stopped run keeps its recording so far.
 
+mod health;
 pub mod in_memory;
 pub mod replay;
 mod response_memory;
@@ -22,6 +23,7 @@ use crate::catalog::{CatalogRow, Experiment};
 use crate::client::{Budget, MessagesEndpoint};
 use crate::engine::request::arms;
 use crate::engine::rules::{RunFacts, Step};
+use crate::engine::run::health::EndpointHealth;
 use crate::engine::run::response_memory::ResponseMemoryLimit;
 use crate::engine::run::scheduler::{RowPriority, RowScheduler, RowSlot, row_priority};
 use crate::engine::run::send::SharedRequests;
@@ -124,6 +126,8 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         no_response_streak: AtomicU64::new(0),
         unreachable: AtomicBool::new(false),
         server_errors_pass: AtomicBool::new(false),
+        health: EndpointHealth::default(),
+        row_trials: Mutex::default(),
         text_form: TextForm::String,
         scheduler: RowScheduler::new(options.concurrency),
         response_memory: ResponseMemoryLimit::default(),
@@ -164,6 +168,10 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         let mut pending: Vec<StartedRow> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
         while !pending.is_empty() {
             finished.append(&mut runner.run_rows(rows, pending, &facts).await);
+            pending = runner.restart_void_rows(rows, &mut finished).await;
+            if !pending.is_empty() {
+                continue;
+            }
             let next_step = |(row, trials): &StartedRow, facts| rules::next_step(&rows[*row].experiment, trials, facts);
             let known = facts.clone();
             // The first rows may be decided before the run shows that server errors pass.
@@ -186,6 +194,8 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     }
     let end = if stop.is_stopped() {
         RunEnd::Interrupted
+    } else if runner.health.has_failed() {
+        RunEnd::Trouble
     } else if runner.unreachable.load(Ordering::Relaxed) {
         RunEnd::Lost
     } else if options.budget.is_exhausted() {
@@ -228,6 +238,9 @@ struct RowRunner<'a, E> {
     unreachable: AtomicBool,
     /// True if a request was answered after a server error.
     server_errors_pass: AtomicBool,
+    health: EndpointHealth,
+    /// The trials of each row, with the ids of their exchanges.
+    row_trials: Mutex<HashMap<String, Vec<(TrialKey, Vec<String>)>>>,
     text_form: TextForm,
     scheduler: RowScheduler,
     response_memory: ResponseMemoryLimit,
@@ -263,6 +276,53 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let mut finished: Vec<_> = running.collect().await;
         finished.sort_by_key(|(row, _)| *row);
         finished
+    }
+
+    /// Withdraws the trials of the rows that used void responses, and returns these rows without
+    /// trials, to be run again. If the run ended, they are not run again.
+    async fn restart_void_rows(&self, rows: &[&CatalogRow], finished: &mut Vec<StartedRow>) -> Vec<StartedRow> {
+        if self.health.has_doubtful_end() {
+            self.confirm_end().await;
+        }
+        if self.health.has_failed() {
+            // Requests in flight ended after the last test.
+            self.void_unconfirmed();
+        }
+        let void = self.health.take_void();
+        if void.is_empty() {
+            return Vec::new();
+        }
+        let is_void = |id: &String| void.contains(id);
+        let mut shared = self.shared_requests.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|_, cell| !cell.get().is_some_and(|sent| is_void(&sent.exchange.id)));
+        drop(shared);
+        let mut restarted = Vec::new();
+        for (row, trials) in finished.iter_mut() {
+            let id = rows[*row].experiment.id();
+            let mut row_trials = self.row_trials.lock().unwrap_or_else(PoisonError::into_inner);
+            if row_trials.get(id).is_some_and(|known| known.iter().any(|(_, ids)| ids.iter().any(is_void))) {
+                let withdrawn: Vec<TrialKey> =
+                    row_trials.remove(id).into_iter().flatten().map(|(key, _)| key).collect();
+                drop(row_trials);
+                self.emit(RunEvent::TrialsWithdrawn(&withdrawn));
+                trials.clear();
+                restarted.push((*row, Vec::new()));
+            }
+        }
+        if self.has_ended() {
+            return Vec::new();
+        }
+        let is_restarted = |(row, _): &mut StartedRow| restarted.iter().any(|(other, _)| other == row);
+        finished.extract_if(.., is_restarted).for_each(drop);
+        restarted
+    }
+
+    /// True if nothing more is sent.
+    fn has_ended(&self) -> bool {
+        self.stop.is_stopped()
+            || self.health.has_failed()
+            || self.unreachable.load(Ordering::Relaxed)
+            || self.options.budget.is_exhausted()
     }
 
     async fn run_row(

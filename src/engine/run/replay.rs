@@ -6,10 +6,7 @@ use crate::client::{Budget, ReplayEndpoint};
 use crate::engine::run::{RunOptions, StopSignal, run_selection};
 use crate::engine::selection::{RowSelection, digest_rows, find_rows};
 use crate::recording::in_memory::RecordingListener;
-use crate::recording::run::{LIVENESS_ID_PREFIX, Recording, RunEnd, RunFooter};
-
-/// Starts the ids of requests that belong to no row.
-const PROBE_PREFIX: &str = "probe.";
+use crate::recording::run::{LIVENESS_ID_PREFIX, PROBE_PREFIX, Recording, RunEnd, RunFooter};
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -67,7 +64,7 @@ pub async fn replay(
     };
     // A replay needs no liveness tests: their responses could end it at another point.
     let answered: Vec<_> =
-        recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_ID_PREFIX)).cloned().collect();
+        recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_ID_PREFIX) && !e.is_void()).cloned().collect();
     let endpoint = ReplayEndpoint::new(&answered);
     let stop = StopSignal::default();
     let finished = {

@@ -4,7 +4,7 @@
 //! decides whether a request is sent.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::catalog::{Arm, Experiment, MessagePredicate, collect_variables};
 use crate::client::MessagesEndpoint;
@@ -186,6 +186,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             values: values.clone(),
         };
         let record = TrialRecord { key, exchanges: sent.iter().map(|sent| sent.exchange.id.clone()).collect(), values };
+        let mut row_trials = self.row_trials.lock().unwrap_or_else(PoisonError::into_inner);
+        row_trials.entry(record.key.row.clone()).or_default().push((record.key.clone(), record.exchanges.clone()));
+        drop(row_trials);
         self.emit(RunEvent::Trial(&record));
         trial
     }

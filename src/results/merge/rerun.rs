@@ -105,6 +105,7 @@ pub fn merge_rerun(old: Results, new: Results) -> Results {
         partial: new.partial.or(old.partial.filter(|_| has_skipped)),
         finished_at: new.finished_at,
         unsteady: old.unsteady || new.unsteady,
+        notes: [old.notes, new.notes].concat(),
         strictness,
         totals,
         findings,

@@ -20,6 +20,7 @@ pub mod noise;
 pub mod properties;
 pub mod server;
 pub mod tls;
+pub mod trouble;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
