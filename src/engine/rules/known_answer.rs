@@ -138,7 +138,7 @@ mod tests {
             variant: None,
             arm,
             sent: Vec::new(),
-            responses: vec![InterpretedExchange::Message(message)],
+            responses: vec![InterpretedExchange::Message(message.into())],
             last_response: None,
             values: BTreeMap::new(),
         }
