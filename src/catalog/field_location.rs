@@ -36,6 +36,8 @@ pub enum FieldLocation {
     Block(String),
     /// The location of another row's field, by row id: for a second experiment on the same field.
     Row(String),
+    /// The same for several rows.
+    Rows(Vec<String>),
 }
 
 /// What support of a field means.
@@ -50,33 +52,42 @@ pub enum SupportedBehaviour {
 }
 
 impl FieldLocation {
-    /// The path, name or id.
-    pub fn path(&self) -> &str {
-        let (Self::Body(path) | Self::Header(path) | Self::Tool(path) | Self::Block(path) | Self::Row(path)) = self;
-        path
+    /// The path, name or ids.
+    pub fn paths(&self) -> &[String] {
+        match self {
+            Self::Body(path) | Self::Header(path) | Self::Tool(path) | Self::Block(path) | Self::Row(path) => {
+                std::slice::from_ref(path)
+            }
+            Self::Rows(rows) => rows,
+        }
     }
 
-    /// The id of the other row that has the same field.
-    pub fn row(&self) -> Option<&str> {
+    /// The ids of the other rows that have the same field.
+    pub fn rows(&self) -> &[String] {
         match self {
-            Self::Row(row) => Some(row),
-            Self::Body(_) | Self::Header(_) | Self::Tool(_) | Self::Block(_) => None,
+            Self::Row(_) | Self::Rows(_) => self.paths(),
+            Self::Body(_) | Self::Header(_) | Self::Tool(_) | Self::Block(_) => &[],
         }
+    }
+
+    /// The id of the first other row that has the same field.
+    pub fn row(&self) -> Option<&str> {
+        self.rows().first().map(String::as_str)
     }
 }
 
 impl FieldSpec {
     /// The first problem that the types cannot rule out.
     pub(super) fn validation_message(&self) -> Option<&'static str> {
-        let path = self.at.path();
-        if path.split('.').any(str::is_empty) {
+        let paths = self.at.paths();
+        if paths.is_empty() || paths.iter().any(|path| path.split('.').any(str::is_empty)) {
             return Some("the location in `field` is empty, or has an extra dot");
         }
         let is_token = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-        if matches!(self.at, FieldLocation::Header(_)) && !path.chars().all(is_token) {
+        if matches!(self.at, FieldLocation::Header(_)) && !paths.iter().all(|path| path.chars().all(is_token)) {
             return Some("the header in `field` must consist of lower-case letters, digits, `-` and `_`");
         }
-        if matches!(self.at, FieldLocation::Row(_)) && self.supported_by.is_some() {
+        if self.at.row().is_some() && self.supported_by.is_some() {
             return Some("`field: { at: { row: … } }` cannot have `supported_by`; it belongs to the other row");
         }
         if matches!(&self.supported_by, Some(SupportedBehaviour::Values(values)) if values.is_empty()) {

@@ -54,4 +54,4 @@ pub use crate::catalog::target::{
 pub use crate::catalog::target_list::{ListedTarget, TargetList};
 pub use crate::catalog::target_revision::{TargetFile, TargetRevision};
 pub use crate::catalog::template::{CITIES, TemplateSegment, VARIABLES, parse_template};
-pub use crate::catalog::validate::collect_variables;
+pub use crate::catalog::validate::{collect_predicate_variables, collect_variables};

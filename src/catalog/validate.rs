@@ -235,6 +235,13 @@ pub fn collect_variables(experiment: &Experiment, layers: &[&Arm]) -> BTreeSet<S
     names
 }
 
+/// The names of the variables in a predicate.
+pub fn collect_predicate_variables(predicate: &MessagePredicate) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    visit_predicate(predicate, &mut |text| names.extend(variable_names(text).map(str::to_owned)));
+    names
+}
+
 /// Calls `visit` with every text of an experiment that may contain variables.
 fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
     e.ask.iter().for_each(|t| visit(t));

@@ -1,8 +1,10 @@
 //! [`RowSelection`]: the rows of a plan, and which of them are run.
 //!
-//! A row may be run only because another row depends on it. It is then decided and not reported.
+//! A row may be run only because the verdict of another row depends on it. It is then decided and not
+//! reported.
 
 use crate::catalog::{Catalog, CatalogRow};
+use crate::engine::dependencies::RowDependencies;
 use crate::variables::hash;
 
 /// The rows of a plan, and which of them are run.
@@ -11,35 +13,49 @@ pub struct RowSelection<'a> {
     /// All rows of the plan, in the order of the tables. Requests that rows share are named after
     /// the first row of the plan that sends them, in every part of the plan.
     pub plan: Vec<&'a CatalogRow>,
-    /// The rows to run, in the same order.
+    /// The rows to run and report, in the same order.
     pub run: Vec<&'a CatalogRow>,
-    /// The ids of rows that are run only because others depend on them.
-    pub dependencies: Vec<String>,
+    /// Further rows on which these rows can depend. They are run only if a verdict depends on them,
+    /// and are not reported.
+    pub dependencies: Vec<&'a CatalogRow>,
 }
 
 impl<'a> RowSelection<'a> {
-    /// Selects all rows of the plan.
+    /// Selects all rows of the plan, and no others.
     pub fn all(plan: Vec<&'a CatalogRow>) -> Self {
         Self { run: plan.clone(), plan, dependencies: Vec::new() }
     }
 
-    /// Selects the rows of the plan that are wanted, and the rows of the plan that they depend on,
-    /// so that each row gets the verdict that it has among all rows.
-    pub fn new(plan: Vec<&'a CatalogRow>, is_wanted: impl Fn(&str) -> bool) -> Self {
-        let is_wanted = |row: &&CatalogRow| is_wanted(row.experiment.id());
-        let is_needed = |other: &&CatalogRow| {
-            let id = other.experiment.id();
-            let mut wanted = plan.iter().copied().filter(is_wanted);
-            wanted.any(|row| row.experiment.needed_rows().any(|needed| needed == id))
+    /// Selects the rows of the plan that are wanted. Of the available rows, those on which they can
+    /// depend are run if a verdict depends on them, so that each row gets the verdict that it has
+    /// among all rows.
+    pub fn new(
+        plan: Vec<&'a CatalogRow>,
+        available: impl IntoIterator<Item = &'a CatalogRow>,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Self {
+        let run: Vec<&CatalogRow> = plan.iter().copied().filter(|row| is_wanted(row.experiment.id())).collect();
+        let is_run = |row: &&CatalogRow| run.iter().any(|other| other.experiment.id() == row.experiment.id());
+        let others: Vec<&CatalogRow> = available.into_iter().filter(|row| !is_run(row)).collect();
+        if others.is_empty() {
+            return Self { plan, run, dependencies: Vec::new() };
+        }
+        let dependencies = RowDependencies::new(&[run.as_slice(), others.as_slice()].concat());
+        let is_needed = |row: &&CatalogRow| {
+            run.iter().any(|wanted| dependencies.depends_on(wanted.experiment.id(), row.experiment.id()))
         };
-        let run: Vec<&CatalogRow> = plan.iter().copied().filter(|row| is_wanted(row) || is_needed(row)).collect();
-        let dependencies = run.iter().filter(|row| !is_wanted(row)).map(|row| row.experiment.id().to_owned()).collect();
+        let dependencies = others.into_iter().filter(is_needed).collect();
         Self { plan, run, dependencies }
     }
 
-    /// The number of rows that are reported.
-    pub fn reported_count(&self) -> usize {
-        self.run.len() - self.dependencies.len()
+    /// The rows to run and the rows on which they can depend.
+    pub fn all_rows(&self) -> Vec<&'a CatalogRow> {
+        self.run.iter().chain(&self.dependencies).copied().collect()
+    }
+
+    /// The ids of the rows that are run only if a verdict depends on them.
+    pub fn dependency_ids(&self) -> Vec<String> {
+        self.dependencies.iter().map(|row| row.experiment.id().to_owned()).collect()
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
 
     fn test_subject() -> MutationSubject {
         let catalog = bundled_catalog();
-        MutationSubject { target: Arc::new(catalog.targets["anthropic"].clone()), catalog }
+        MutationSubject::new(&catalog, &catalog.targets["anthropic"])
     }
 
     fn unmutated_run() -> FakeRun {

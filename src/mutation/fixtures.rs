@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Outcome, VerdictStatus};
+use crate::engine::RowDependencies;
 use crate::mutation::observation::RunObservation;
 use crate::recording::run::ArmKind;
 use crate::results::model::{RowCost, RowResult, Verdict};
@@ -10,6 +11,11 @@ use crate::results::model::{RowCost, RowResult, Verdict};
 /// The bundled case files.
 pub(super) fn bundled_catalog() -> Arc<Catalog> {
     Arc::new(Catalog::load_bundled().unwrap())
+}
+
+/// The dependencies of the bundled rows.
+pub(super) fn bundled_dependencies() -> RowDependencies {
+    RowDependencies::new(&bundled_catalog().rows.iter().collect::<Vec<_>>())
 }
 
 /// A made-up run.

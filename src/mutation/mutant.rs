@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Experiment, VerdictStatus};
+use crate::engine::RowDependencies;
+use crate::results::model::DependencyRole;
 use crate::simulator::{SimulatorConfig, SimulatorFault};
 
 /// The only row that the simulator can substitute.
@@ -84,6 +86,7 @@ pub(super) struct MutantSet {
 pub(super) fn generate_mutants(
     row: &CatalogRow,
     config: &SimulatorConfig,
+    dependencies: &RowDependencies,
     before: VerdictStatus,
     is_supported: impl Fn(&str) -> bool,
 ) -> MutantSet {
@@ -92,7 +95,8 @@ pub(super) fn generate_mutants(
         return generate_behaviour_mutants(experiment, before);
     }
     let is_known = config.status(experiment.id()).is_some();
-    let is_blocked = experiment.depends_on.iter().any(|other| !is_supported(other));
+    let blocks = |(other, role): (&str, DependencyRole)| role <= DependencyRole::Reads && !is_supported(other);
+    let is_blocked = dependencies.direct(experiment.id()).any(blocks);
     let mut seen = HashSet::new();
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
     for status in experiment.statuses.iter().copied().filter(|status| seen.insert(*status)) {
@@ -129,20 +133,6 @@ fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) ->
     mutants
 }
 
-/// Whether a row depends on another row, directly or indirectly.
-pub(super) fn depends_on(catalog: &Catalog, row: &str, other: &str) -> bool {
-    let (mut waiting, mut seen) = (vec![row], HashSet::new());
-    while let Some(row) = waiting.pop() {
-        let through: Vec<&str> = catalog.experiment(row).into_iter().flat_map(Experiment::needed_rows).collect();
-        if through.contains(&other) {
-            return true;
-        }
-        // The rows of a user may depend on each other.
-        waiting.extend(through.into_iter().filter(|next| seen.insert(*next)));
-    }
-    false
-}
-
 /// The row under which the simulator knows a row's field: the row itself, or the row that it refers
 /// to.
 pub(super) fn resolve_field_row<'a>(catalog: &'a Catalog, row: &'a str) -> &'a str {
@@ -152,20 +142,30 @@ pub(super) fn resolve_field_row<'a>(catalog: &'a Catalog, row: &'a str) -> &'a s
 
 /// Groups mutants into batches of unrelated rows. Neighbours in the tables go into different
 /// batches, because they are often related. Faults affect many rows, so each has its own batch.
-pub(super) fn plan_batches(catalog: &Catalog, mutants: &[RowMutant], batch_size: usize) -> Vec<Vec<RowMutant>> {
+pub(super) fn plan_batches(
+    catalog: &Catalog,
+    dependencies: &RowDependencies,
+    mutants: &[RowMutant],
+    batch_size: usize,
+) -> Vec<Vec<RowMutant>> {
     let (faults, mutants): (Vec<RowMutant>, Vec<RowMutant>) = mutants.iter().cloned().partition(|m| m.fault.is_some());
-    let mut batches = batch_field_mutants(catalog, &mutants, batch_size);
+    let mut batches = batch_field_mutants(catalog, dependencies, &mutants, batch_size);
     batches.extend(faults.into_iter().map(|mutant| vec![mutant]));
     batches
 }
 
-fn batch_field_mutants(catalog: &Catalog, mutants: &[RowMutant], batch_size: usize) -> Vec<Vec<RowMutant>> {
+fn batch_field_mutants(
+    catalog: &Catalog,
+    dependencies: &RowDependencies,
+    mutants: &[RowMutant],
+    batch_size: usize,
+) -> Vec<Vec<RowMutant>> {
     let mut batches: Vec<Vec<RowMutant>> = vec![Vec::new(); mutants.len().div_ceil(batch_size.max(1))];
     for (i, mutant) in mutants.iter().enumerate() {
         let is_related = |other: &RowMutant| {
             resolve_field_row(catalog, &other.row) == resolve_field_row(catalog, &mutant.row)
-                || depends_on(catalog, &other.row, &mutant.row)
-                || depends_on(catalog, &mutant.row, &other.row)
+                || dependencies.depends_on(&other.row, &mutant.row)
+                || dependencies.depends_on(&mutant.row, &other.row)
         };
         let count = batches.len();
         let free = (i..i + count)

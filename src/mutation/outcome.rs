@@ -5,9 +5,9 @@
 //! kill, and an unexpected change of another row cancels the kill.
 
 use crate::catalog::{Catalog, VerdictStatus};
-use crate::engine::InconclusiveReason;
+use crate::engine::{InconclusiveReason, RowDependencies};
 use crate::mutation::insensitive_arms;
-use crate::mutation::mutant::{RowMutant, depends_on, resolve_field_row};
+use crate::mutation::mutant::{RowMutant, resolve_field_row};
 use crate::mutation::observation::RunObservation;
 use crate::recording::run::ArmKind;
 use crate::results::model::{RowResult, Verdict};
@@ -35,7 +35,13 @@ pub(super) struct BatchResult {
 
 impl BatchResult {
     /// Compares the runs without and with the mutants.
-    pub fn evaluate(catalog: &Catalog, before: &RunObservation, after: &RunObservation, mutants: &[RowMutant]) -> Self {
+    pub fn evaluate(
+        catalog: &Catalog,
+        dependencies: &RowDependencies,
+        before: &RunObservation,
+        after: &RunObservation,
+        mutants: &[RowMutant],
+    ) -> Self {
         let mut results: Vec<MutantResult> =
             mutants.iter().map(|mutant| evaluate_mutant(catalog, before, after, mutant)).collect();
         let mut unexpected_changes = Vec::new();
@@ -51,7 +57,7 @@ impl BatchResult {
             }
             let mut follows = false;
             for result in &mut results {
-                if let Some(reason) = may_follow(catalog, after, row, &now.verdict, &result.mutant) {
+                if let Some(reason) = may_follow(catalog, dependencies, after, row, &now.verdict, &result.mutant) {
                     result.followers.push((row.clone(), reason));
                     follows = true;
                 }
@@ -146,12 +152,13 @@ fn evaluate_mutant(
 /// can get the same verdict. It must never get a wrong verdict.
 fn may_follow(
     catalog: &Catalog,
+    dependencies: &RowDependencies,
     after: &RunObservation,
     row: &str,
     verdict: &Verdict,
     mutant: &RowMutant,
 ) -> Option<FollowReason> {
-    let depends = || depends_on(catalog, row, &mutant.row);
+    let depends = || dependencies.depends_on(row, &mutant.row);
     let is_rejected = mutant.status == VerdictStatus::Rejected;
     if verdict.status == mutant.status && resolve_field_row(catalog, row) == resolve_field_row(catalog, &mutant.row) {
         return Some(FollowReason::SameField);

@@ -98,7 +98,7 @@ async fn prove_subject(
         if is_known && !unmutated.iter().any(|wrong| wrong.row == id) {
             report.add_status(id, status, &name);
         }
-        let of_row = mutant::generate_mutants(row, &config, status, is_supported);
+        let of_row = mutant::generate_mutants(row, &config, &subject.dependencies, status, is_supported);
         for (mutant, reason) in of_row.impossible {
             report.add_failure(&name, &mutant, MutantOutcome::Unproved, &reason.to_string());
         }
@@ -116,7 +116,12 @@ async fn prove_subject(
     subject_report.control = Some(controls::evaluate_control(&before, &after, is_selected));
     on_event(MutationEvent::MutantsPlanned(mutants.len() as u64));
     let mut killed_if_ignored = BTreeSet::new();
-    let mut waiting = mutant::plan_batches(&subject.catalog, &mutants, if options.one_by_one { 1 } else { BATCH_SIZE });
+    let mut waiting = mutant::plan_batches(
+        &subject.catalog,
+        &subject.dependencies,
+        &mutants,
+        if options.one_by_one { 1 } else { BATCH_SIZE },
+    );
     while !waiting.is_empty() {
         let runs = stream::iter(std::mem::take(&mut waiting))
             .map(|batch| tokio::spawn(run_batch(subject.clone(), before.clone(), batch)))
@@ -157,5 +162,5 @@ async fn run_batch(
     };
     let statuses = if faults.is_empty() { statuses.collect() } else { Vec::new() };
     let after = subject.run(selection, &SimulatorMutation { statuses, faults, seed: DEFAULT_SEED }).await?;
-    Ok(BatchResult::evaluate(&subject.catalog, &before, &after, &mutants))
+    Ok(BatchResult::evaluate(&subject.catalog, &subject.dependencies, &before, &after, &mutants))
 }

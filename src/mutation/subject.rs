@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
 use crate::client::{Budget, Client, ClientConfig};
-use crate::engine::{InconclusiveReason, RunOptions, judge, run_in_memory};
+use crate::engine::{InconclusiveReason, RowDependencies, RowSelection, RunOptions, judge, run_selection_in_memory};
 use crate::mutation::error::MutationError;
-use crate::mutation::mutant::{depends_on, expected_verdict};
+use crate::mutation::mutant::expected_verdict;
 use crate::mutation::observation::RunObservation;
 use crate::mutation::outcome::{describe, is_expected};
 use crate::recording::request_settings::RequestSettings;
@@ -38,6 +38,8 @@ const MAX_CONCURRENT_REQUESTS: usize = 4;
 pub(super) struct MutationSubject {
     pub catalog: Arc<Catalog>,
     pub target: Arc<Target>,
+    /// The dependencies of its rows.
+    pub dependencies: Arc<RowDependencies>,
 }
 
 /// The changes of a simulated server.
@@ -62,7 +64,10 @@ pub(super) enum SubjectRows<'a> {
 
 impl MutationSubject {
     pub fn new(catalog: &Arc<Catalog>, target: &Target) -> Self {
-        Self { catalog: catalog.clone(), target: Arc::new(target.clone()) }
+        let is_testable =
+            |row: &&CatalogRow| row.experiment.requires.is_none_or(|needed| target.limits.satisfies(needed));
+        let dependencies = RowDependencies::new(&catalog.rows.iter().filter(is_testable).collect::<Vec<_>>());
+        Self { catalog: catalog.clone(), target: Arc::new(target.clone()), dependencies: Arc::new(dependencies) }
     }
 
     /// Whether the target's table has claims about behaviour rows.
@@ -131,11 +136,13 @@ impl MutationSubject {
             SubjectRows::Behaviour => {
                 let id = row.experiment.id();
                 let is_needed_by = |other: &CatalogRow| {
-                    !other.experiment.is_field_row() && depends_on(&self.catalog, other.experiment.id(), id)
+                    !other.experiment.is_field_row() && self.dependencies.depends_on(other.experiment.id(), id)
                 };
                 !row.experiment.is_field_row() || self.testable_rows().into_iter().any(is_needed_by)
             }
-            SubjectRows::Single(id) => row.experiment.id() == id || depends_on(&self.catalog, id, row.experiment.id()),
+            SubjectRows::Single(id) => {
+                row.experiment.id() == id || self.dependencies.depends_on(id, row.experiment.id())
+            }
         };
         self.testable_rows().into_iter().filter(is_selected).collect()
     }
@@ -189,7 +196,7 @@ impl MutationSubject {
             started_at: FIXED_TIME.to_owned(),
             scope: RunScope::default(),
         };
-        let recording = run_in_memory(&client, &rows, &options, header).await;
+        let recording = run_selection_in_memory(&client, &RowSelection::all(rows), &options, header).await;
         let results = judge(&self.catalog, &recording)?;
         Ok(RunObservation::new(&recording, results, running.field_activity()))
     }

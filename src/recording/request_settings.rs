@@ -32,6 +32,19 @@ pub struct RequestSettings {
 }
 
 impl RequestSettings {
+    /// Settings of no target, for requests whose form matters and not their values.
+    pub fn neutral() -> Self {
+        Self {
+            model: "model".to_owned(),
+            anthropic_version: "2023-06-01".to_owned(),
+            answer_tokens: 1,
+            temperature_max: REFERENCE_TEMPERATURE_MAX,
+            max_output_tokens: Some(1),
+            context_tokens: Some(0),
+            headers: BTreeMap::new(),
+        }
+    }
+
     /// The settings that follow from a target's file.
     pub fn from_target(target: &Target, answer_tokens: u32) -> Self {
         Self {

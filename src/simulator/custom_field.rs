@@ -113,7 +113,7 @@ fn take_field(
             }
         }
         // A row that refers to another row has no location of its own and is never added.
-        FieldLocation::Row(_) => {}
+        FieldLocation::Row(_) | FieldLocation::Rows(_) => {}
         FieldLocation::Body(path) => take_key(body, path, "", keep, found),
         FieldLocation::Tool(path) => {
             for (i, tool) in array_items_mut(body.get_mut("tools")).iter_mut().enumerate() {

@@ -137,8 +137,8 @@ fn no_mutant_runs_if_the_unmutated_run_fails() {
 }
 
 #[test]
-fn an_undeclared_dependency_cancels_the_kill() {
-    // It sends the field of another row only in its treatment, and does not declare the dependency.
+fn a_dependency_is_found_in_the_requests() {
+    // It sends the field of another row only in its treatment, and declares nothing.
     let rows = r#"
   - row: my.leaky
     title: leaky
@@ -148,11 +148,6 @@ fn an_undeclared_dependency_cancels_the_kill() {
     challenge: [{ body: { my_region: nowhere } }]
 "#;
     let folder = with_rows(rows);
-    let proof = json(&folder, "field.metadata", 1);
-    assert_eq!(fates(&proof["rows"][0]), [("rejected", "spread")]);
-    assert_eq!(proof["rows"][0]["failures"][0]["others"][0]["row"], "my.leaky");
-    // With the declaration, it passes.
-    let folder = with_rows(&rows.replace("title: leaky", "title: leaky\n    depends_on: [field.metadata]"));
     let proof = json(&folder, "field.metadata", 0);
     assert_eq!(proof["rows"][0]["followers"][0]["row"], "my.leaky");
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{CATALOG, is_update_requested, repository_path};
+use common::{CATALOG, DEPENDENCIES, is_update_requested, repository_path};
 use fieldtest::catalog::VerdictStatus;
 use fieldtest::engine::{InconclusiveReason, judge};
 use fieldtest::recording::reader;
@@ -250,8 +250,8 @@ impl CompleteRecording {
 
     /// Whether a row depends on a row that is unfinished in the truncated recording.
     fn depends_on_unfinished_row(&self, row: &RowResult, lines: usize) -> bool {
-        let dependencies = &CATALOG.experiment(&row.id).unwrap().depends_on;
-        dependencies.iter().any(|other| self.finished_after.get(other).is_some_and(|finished| *finished > lines))
+        let mut others = self.finished_after.iter().filter(|(other, _)| DEPENDENCIES.depends_on(&row.id, other));
+        others.any(|(_, finished)| *finished > lines)
     }
 }
 

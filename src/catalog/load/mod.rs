@@ -121,9 +121,10 @@ impl Catalog {
         self.rows.iter().map(|r| &r.experiment).find(|e| e.id() == row)
     }
 
-    /// The rows with a field specification.
+    /// The field rows with a field specification.
     pub fn field_specs(&self) -> impl Iterator<Item = (&str, &FieldSpec)> {
-        self.rows.iter().filter_map(|r| Some((r.experiment.id(), r.experiment.field.as_ref()?)))
+        let rows = self.rows.iter().map(|row| &row.experiment).filter(|experiment| experiment.is_field_row());
+        rows.filter_map(|experiment| Some((experiment.id(), experiment.field.as_ref()?)))
     }
 }
 

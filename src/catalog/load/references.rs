@@ -60,12 +60,12 @@ impl CatalogLoader {
                 let error = row_error(experiment, "depends on itself through other rows");
                 errors.push(error.with_help("no row of such a circle could be decided first"));
             }
-            let other = experiment.field.as_ref().and_then(|field| field.at.row());
+            let others = experiment.field.iter().flat_map(|field| field.at.rows());
             // A reference must lead to the field in one step, so a row that refers to another row is not allowed.
-            let has_own_field = |other: &&str| {
+            let has_own_field = |other: &&String| {
                 self.catalog.experiment(other).is_some_and(|e| e.field.as_ref().is_none_or(|f| f.at.row().is_none()))
             };
-            if let Some(other) = other.filter(|other| !has_own_field(other)) {
+            for other in others.filter(|other| !has_own_field(other)) {
                 let what = format!("refers to the field of row `{other}`, which has no field of its own");
                 errors.push(row_error(experiment, &what));
             }

@@ -14,12 +14,13 @@ pub struct ShardArgs {
 }
 
 impl ShardArgs {
-    /// Selects the rows of this shard and the rows that they depend on.
-    pub fn select_rows<'a>(&self, plan: Vec<&'a CatalogRow>) -> RowSelection<'a> {
-        match self.shard {
-            None => RowSelection::all(plan),
-            Some(shard) => RowSelection::new(plan, |row| shard.contains(row)),
-        }
+    /// Selects the rows of this shard, and the available rows that they can depend on.
+    pub fn select_rows<'a>(
+        &self,
+        plan: Vec<&'a CatalogRow>,
+        available: impl IntoIterator<Item = &'a CatalogRow>,
+    ) -> RowSelection<'a> {
+        RowSelection::new(plan, available, |row| self.shard.is_none_or(|shard| shard.contains(row)))
     }
 
     /// The rows that this shard reports.

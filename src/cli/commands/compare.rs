@@ -213,7 +213,7 @@ async fn run_comparison(
     let mut again = None;
     if !doubtful.is_empty() && ended != RunEnd::Interrupted && is_tested(&direct) && is_tested(&via) {
         stderr::warn(format!("{} of {} rows are in doubt and are tested again", doubtful.len(), rows.len()));
-        let extent = RowSelection::new(rows.to_vec(), |row| doubtful.iter().any(|id| id == row));
+        let extent = RowSelection::new(rows.to_vec(), rows.iter().copied(), |row| doubtful.iter().any(|id| id == row));
         let (direct, via, _) = round.run_sides(extent, seed.wrapping_add(2), "-again").await?;
         again = Some((direct, via));
     }

@@ -67,7 +67,7 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     let mut plans = Vec::new();
     for target in &targets {
         let rows = args.select.select_rows(&catalog, |needed| target.meets_requirement(needed))?;
-        let selection = args.shard.select_rows(rows);
+        let selection = args.shard.select_rows(rows, []);
         if let (Some(part), true) = (args.shard.shard, selection.run.is_empty()) {
             stderr::warn(format!("{}: shard {part} has none of the {} rows", target.name, selection.plan.len()));
             continue;

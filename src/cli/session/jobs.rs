@@ -67,7 +67,7 @@ impl<'a> TargetJob<'a> {
         let plan = args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?;
         let rows = match rerun {
             Some(rerun) => rerun.plan_rows(catalog, &plan)?,
-            None => args.shard.select_rows(plan),
+            None => args.shard.select_rows(plan, target.testable_rows(catalog)),
         };
         Ok(Self { target, rows, resumed: None })
     }
@@ -75,19 +75,14 @@ impl<'a> TargetJob<'a> {
     /// Reports which rows of the plan are run, if not all.
     pub fn announce(&self, args: &RunArgs, is_rerun: bool) {
         let name = &self.target.name;
-        let (rows, planned) = (self.rows.reported_count(), self.rows.plan.len());
-        let dependency_note = match self.rows.dependencies.len() {
-            0 => String::new(),
-            1 => ", plus 1 row that they depend on".to_owned(),
-            n => format!(", plus {n} rows that they depend on"),
-        };
+        let (rows, planned) = (self.rows.run.len(), self.rows.plan.len());
         match args.shard.shard {
             Some(shard) if rows == 0 => stderr::warn(format!("{name}: shard {shard}: none of {planned} rows")),
-            Some(shard) => stderr::warn(format!("{name}: shard {shard}: {rows} of {planned} rows{dependency_note}")),
+            Some(shard) => stderr::warn(format!("{name}: shard {shard}: {rows} of {planned} rows")),
             None if is_rerun && rows == 0 => {
                 stderr::warn(format!("{name}: nothing to rerun: no row is contradicted or undetermined"));
             }
-            None if is_rerun => stderr::warn(format!("{name}: rerunning {rows} of {planned} rows{dependency_note}")),
+            None if is_rerun => stderr::warn(format!("{name}: rerunning {rows} of {planned} rows")),
             None => {}
         }
     }

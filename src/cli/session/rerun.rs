@@ -49,7 +49,8 @@ impl RerunSource {
                 None => self.previous.rows.iter().any(|row| row.id == id),
             }
         };
-        Ok(RowSelection::new(catalog.rows.iter().filter(is_in_plan).collect(), is_wanted))
+        let plan: Vec<&CatalogRow> = catalog.rows.iter().filter(is_in_plan).collect();
+        Ok(RowSelection::new(plan.clone(), plan, is_wanted))
     }
 
     /// Compares the settings of the rerun, from its header, with the settings of the earlier run.

@@ -338,14 +338,19 @@ impl ResumedRun {
         if header.scope.cases.as_ref() != Some(&digest_rows(&run)) {
             return self.fail(OTHER_CASES);
         }
-        let plan = rows(header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows))?;
+        let is_dependency = |row: &&CatalogRow| header.scope.beside.iter().any(|id| id == row.experiment.id());
+        let (dependencies, run): (Vec<&CatalogRow>, Vec<&CatalogRow>) = run.into_iter().partition(is_dependency);
+        let plan = match &header.scope.shard {
+            Some(shard) => rows(&shard.rows)?,
+            None => run.clone(),
+        };
         if !args.select.select.is_empty() {
             let ids = |rows: &[&CatalogRow]| rows.iter().map(|row| row.experiment.id().to_owned()).collect::<Vec<_>>();
             if ids(&args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?) != ids(&plan) {
                 return self.fail("--select names other rows than the recording. Remove it");
             }
         }
-        Ok(RowSelection { plan, run, dependencies: header.scope.beside.clone() })
+        Ok(RowSelection { plan, run, dependencies })
     }
 
     /// The options for the remaining requests.

@@ -72,14 +72,14 @@ impl RunJob<'_> {
             simulated: self.simulated,
             claims: target.claims.clone(),
             settings: target.settings.clone(),
-            rows: self.selection.run.iter().map(|r| r.experiment.id().to_owned()).collect(),
+            rows: self.selection.all_rows().iter().map(|r| r.experiment.id().to_owned()).collect(),
             confidence,
             seed: self.seed,
             started_at: current_timestamp(),
             scope: RunScope {
-                cases: Some(digest_rows(&self.selection.run)),
+                cases: Some(digest_rows(&self.selection.all_rows())),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-                beside: self.selection.dependencies.clone(),
+                beside: self.selection.dependency_ids(),
                 shard: self.shard.map(shard_info),
                 texts_removed: sending.redact == ContentPolicy::RemoveContent,
                 ..self.scope.clone()

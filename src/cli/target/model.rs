@@ -1,6 +1,6 @@
 //! The data of a resolved target: [`ResolvedTarget`].
 
-use crate::catalog::{LimitRequirement, Target, TargetLimits, TargetPrices};
+use crate::catalog::{Catalog, CatalogRow, LimitRequirement, Target, TargetLimits, TargetPrices};
 use crate::cli::target::credential::LazyCredential;
 use crate::recording::request_settings::RequestSettings;
 use crate::wire::exchange::AuthScheme;
@@ -46,6 +46,12 @@ impl ResolvedTarget {
     /// True if its claims meet a requirement of a row.
     pub fn meets_requirement(&self, requirement: LimitRequirement) -> bool {
         self.claims.as_ref().is_some_and(|claims| claims.limits.satisfies(requirement))
+    }
+
+    /// The rows of the catalog that can be tested with its claims.
+    pub fn testable_rows<'a>(&self, catalog: &'a Catalog) -> impl Iterator<Item = &'a CatalogRow> + use<'a, '_> {
+        let is_met = |row: &&CatalogRow| row.experiment.requires.is_none_or(|needed| self.meets_requirement(needed));
+        catalog.rows.iter().filter(is_met)
     }
 
     /// Removes the credential, since nothing will be sent.

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::catalog::{Catalog, CatalogRow, Experiment, VerdictStatus};
 use crate::checks;
 use crate::checks::CheckedExchange;
+use crate::engine::dependencies::edges::RequestTemplates;
+use crate::engine::dependencies::{RowTrials, decide_rows};
 use crate::engine::judge::disturbances::{describe_trouble, disturbance_notes};
 use crate::engine::judge::findings::RunFindings;
 use crate::engine::request::sent::SentRequest;
@@ -61,24 +63,24 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     facts.is_inconsistent = row_trials
         .iter()
         .any(|(row, trials)| rules::is_inconsistent(&rules::next_step(&row.experiment, trials, &facts)));
-    let mut verdicts: Vec<(&Experiment, Verdict)> = row_trials
-        .iter()
-        .map(|(row, trials)| match rules::next_step(&row.experiment, trials, &facts) {
-            Step::Decided(verdict) => (&row.experiment, verdict),
-            Step::Run(_) => (&row.experiment, unfinished_verdict(unfinished_reason(&index, trials.is_empty()))),
-        })
-        .collect();
-    rules::apply_dependencies(&mut verdicts);
+    let text_form = probes::text_form(&index.trials(probes::TEXT_FORM_PROBE, &probe)).unwrap_or_default();
+    let templates = RequestTemplates { settings: &header.settings, text_form };
+    let rows: Vec<RowTrials<'_>> =
+        row_trials.iter().map(|(row, trials)| RowTrials { experiment: &row.experiment, trials }).collect();
+    let verdicts = decide_rows(&rows, &facts, &templates).steps.into_iter().zip(&rows).map(|(step, row)| match step {
+        Step::Decided(verdict) => (row.experiment, verdict),
+        Step::Run(_) => (row.experiment, unfinished_verdict(unfinished_reason(&index, row.trials.is_empty()))),
+    });
     let mut counted = HashSet::new();
     let findings = RunFindings::new(recording, &index.checked);
-    let mut rows = Vec::new();
+    let mut row_results = Vec::new();
     for ((row, trials), (experiment, verdict)) in row_trials.iter().zip(verdicts) {
         let id = experiment.id();
         if header.scope.beside.iter().any(|dependency| dependency == id) {
             continue;
         }
         let claim = header.claims.as_ref().and_then(|target| target.claim(id, &header.settings.model));
-        rows.push(RowResult {
+        row_results.push(RowResult {
             cost: index.row_cost(id, &mut counted),
             arms: index.arm_results(id, trials, row),
             findings: findings.row_checks(id),
@@ -96,7 +98,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     results.strictness = facts.strictness;
     results.unsteady = facts.is_inconsistent;
     results.notes = disturbance_notes(recording);
-    results.set_rows(rows);
+    results.set_rows(row_results);
     results.findings = findings.without_dependencies(&header.scope.beside);
     Ok(results)
 }

@@ -5,6 +5,7 @@
 //! to it. It must not know experiments, or what a server does with a field.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -47,8 +48,7 @@ const TOP_LEVEL_ROWS: [(&str, &str); 15] = [
 ];
 
 /// Keys below top-level keys, and their rows.
-const NESTED_ROWS: [(&str, &str); 4] = [
-    ("/metadata/user_id", "field.metadata.user_id"),
+const NESTED_ROWS: [(&str, &str); 3] = [
     ("/thinking/budget_tokens", "field.thinking.budget_tokens"),
     ("/output_config/effort", "field.output_config.effort"),
     ("/output_config/format", "field.output_config.format"),
@@ -112,6 +112,11 @@ pub fn find_places<'a>(
     places.0
 }
 
+/// The rows whose fields a request has.
+pub fn carried_rows(request: &Request) -> BTreeSet<String> {
+    find_places(request, []).into_iter().filter(|place| place.is_field).map(|place| place.row.into_owned()).collect()
+}
+
 #[derive(Default)]
 struct PlaceList(Vec<RequestPlace>);
 
@@ -166,6 +171,9 @@ impl PlaceList {
         }
         if let Some(kind @ ("adaptive" | "disabled")) = body.pointer("/thinking/type").and_then(Value::as_str) {
             self.add(format!("field.thinking.{kind}"), "/thinking".to_owned(), 1, false);
+        }
+        if body.pointer("/metadata/user_id").is_some() {
+            self.add_detail("field.metadata.user_id", "/metadata/user_id".to_owned());
         }
         if body.get("temperature").is_some() {
             self.add_detail("field.temperature.range", "/temperature".to_owned());
@@ -288,7 +296,7 @@ impl PlaceList {
                     }
                 }
             }
-            FieldLocation::Header(_) | FieldLocation::Row(_) => {}
+            FieldLocation::Header(_) | FieldLocation::Row(_) | FieldLocation::Rows(_) => {}
         }
     }
 }

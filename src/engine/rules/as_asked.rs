@@ -5,7 +5,7 @@
 
 use crate::catalog::{ArmComparison, Experiment};
 use crate::engine::request::sent::SentRequest;
-use crate::engine::rules::step::{Step, blocked_verdict};
+use crate::engine::rules::step::{Step, unrequested_form_verdict};
 use crate::engine::trial::CompletedTrial;
 use crate::wire::message::{InterpretedExchange, Message};
 
@@ -22,7 +22,7 @@ pub(super) struct UnrequestedForm {
 pub(super) fn step(experiment: &Experiment, variant: Option<&str>, trials: &[CompletedTrial]) -> Option<Step> {
     let mut own_trials = trials.iter().filter(|trial| trial.variant.is_none() || trial.variant.as_deref() == variant);
     let form = own_trials.find_map(|trial| unrequested_form(experiment, trial))?;
-    Some(Step::Decided(blocked_verdict(form.row, &form.observed)))
+    Some(Step::Decided(unrequested_form_verdict(form.row, &form.observed)))
 }
 
 /// The first response of a trial that does not have the form that its request asks for, unless the

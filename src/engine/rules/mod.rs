@@ -8,7 +8,6 @@ mod as_asked;
 mod aspects;
 mod bayes;
 pub(crate) mod comparison;
-mod dependencies;
 pub(crate) mod effect;
 mod known_answer;
 pub(crate) mod response;
@@ -22,8 +21,9 @@ mod variants;
 
 use crate::catalog::{CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
-pub(super) use crate::engine::rules::dependencies::apply_dependencies;
-pub(super) use crate::engine::rules::step::{MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, unfinished_verdict};
+pub(super) use crate::engine::rules::step::{
+    MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, blocked_verdict, is_named_rejection, unfinished_verdict,
+};
 use crate::engine::rules::step::{MIN_TRIALS_IF_DISAGREEING, inconclusive_verdict};
 pub use crate::engine::rules::step::{RunFacts, Step};
 use crate::engine::rules::variants::{combine_verdicts, variants_disagree};
@@ -31,12 +31,26 @@ use crate::engine::trial::CompletedTrial;
 use crate::results::model::{EvidenceKind, Verdict};
 use crate::results::reason::ReasonData;
 
-/// The next step of a row after these trials.
+/// Replaces the verdict of a variant, or of a row without variants (`None`), before the verdict of the
+/// row is made of it.
+pub(super) type ReviseVerdict<'a> = &'a dyn Fn(Option<&str>, Verdict) -> Verdict;
+
+/// The next step of a row after these trials, as if no other row could be the cause of its verdict.
+pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
+    next_step_with(experiment, trials, facts, &|_, verdict| verdict)
+}
+
+/// The same with revised verdicts. Which trials the row needs does not depend on them.
 ///
 /// A verdict that the row cannot have becomes inconclusive, because something other than the field
 /// caused it.
-pub fn next_step(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
-    match apply_rule(experiment, trials, facts) {
+pub(super) fn next_step_with(
+    experiment: &Experiment,
+    trials: &[CompletedTrial],
+    facts: &RunFacts,
+    revise: ReviseVerdict<'_>,
+) -> Step {
+    match apply_rule(experiment, trials, facts, revise) {
         Step::Run(trial) => Step::Run(trial),
         Step::Decided(verdict) => {
             let is_possible = !verdict.status.is_decided() || experiment.can_reach(verdict.status);
@@ -69,30 +83,26 @@ pub(super) fn grade_verdict(experiment: &Experiment, mut verdict: Verdict) -> Ve
     verdict
 }
 
-fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
-    if experiment.variants.is_empty()
-        && let Some(step) = as_asked::step(experiment, None, trials)
-    {
+fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts, revise: ReviseVerdict<'_>) -> Step {
+    let has_effect_or_reply = experiment.effect.is_some() || experiment.reply.is_some();
+    if has_effect_or_reply && !experiment.variants.is_empty() {
+        return decide_variants(experiment, trials, facts, revise);
+    }
+    if let Some(step) = as_asked::step(experiment, None, trials) {
         return step;
     }
-    if let Some(test) = &experiment.sampling {
-        return sampling::next_step(experiment, test, trials, facts);
-    }
-    if let Some(comparison) = &experiment.compare {
-        return comparison::next_step(experiment, comparison, trials, facts);
-    }
-    if experiment.effect.is_none() && experiment.reply.is_none() {
-        return validation::next_step(experiment, trials, facts);
-    }
-    if experiment.variants.is_empty() {
-        return next_variant_step(experiment, None, trials, facts);
-    }
-    match decide_variants(experiment, trials, facts) {
-        // Variants can disagree because the endpoint is inconsistent, so their trials are repeated.
-        Step::Decided(verdict) if variants_disagree(&verdict) && facts.min_trials < MIN_TRIALS_IF_DISAGREEING => {
-            decide_variants(experiment, trials, &facts.with_min_trials())
-        }
-        step => step,
+    let step = if let Some(test) = &experiment.sampling {
+        sampling::next_step(experiment, test, trials, facts)
+    } else if let Some(comparison) = &experiment.compare {
+        comparison::next_step(experiment, comparison, trials, facts)
+    } else if has_effect_or_reply {
+        next_variant_step(experiment, None, trials, facts)
+    } else {
+        validation::next_step(experiment, trials, facts)
+    };
+    match step {
+        Step::Decided(verdict) => Step::Decided(revise(None, grade_verdict(experiment, verdict))),
+        Step::Run(trial) => Step::Run(trial),
     }
 }
 
@@ -118,7 +128,12 @@ fn next_variant_step(
     }
 }
 
-fn decide_variants(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFacts) -> Step {
+fn decide_variants(
+    experiment: &Experiment,
+    trials: &[CompletedTrial],
+    facts: &RunFacts,
+    revise: ReviseVerdict<'_>,
+) -> Step {
     let mut verdicts = Vec::new();
     let mut names = experiment.variants.keys();
     for name in names.by_ref() {
@@ -133,8 +148,15 @@ fn decide_variants(experiment: &Experiment, trials: &[CompletedTrial], facts: &R
             }
         }
     }
+    // Variants can disagree because the endpoint is inconsistent, so their trials are repeated.
+    if variants_disagree(&combine_verdicts(experiment.combine, verdicts.clone()))
+        && facts.min_trials < MIN_TRIALS_IF_DISAGREEING
+    {
+        return decide_variants(experiment, trials, &facts.with_min_trials(), revise);
+    }
     let unsent: Vec<&str> = names.map(String::as_str).collect();
-    let mut verdict = combine_verdicts(experiment.combine, verdicts);
+    let revised = verdicts.into_iter().map(|(name, verdict)| (name, revise(Some(name), verdict))).collect();
+    let mut verdict = combine_verdicts(experiment.combine, revised);
     if verdict.status == VerdictStatus::Rejected && !unsent.is_empty() {
         verdict.qualifiers.push(format!("other variants not tried: {}", unsent.join(", ")));
     }
@@ -153,7 +175,7 @@ fn settles_row(experiment: &Experiment, verdict: &Verdict) -> bool {
         (CombineRule::All, VerdictStatus::Rejected) => true,
         (CombineRule::Any, status) if status.is_positive() => true,
         (CombineRule::Any, VerdictStatus::Rejected) => {
-            step::is_named_rejection(verdict) && validation::reports_unknown_field(&verdict.reason)
+            is_named_rejection(verdict) && validation::reports_unknown_field(&verdict.reason)
         }
         _ => false,
     }

@@ -6,7 +6,7 @@ use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::recording::run::ArmKind;
 use crate::results::model::{
-    BlockingRow, DependencyRole, EndpointStrictness, EvidenceKind, UnknownKeyReaction, Verdict,
+    BlockingRow, DependencyRole, EndpointStrictness, EvidenceKind, OwnVerdict, UnknownKeyReaction, Verdict,
 };
 use crate::results::reason::{ReasonData, ReportedError};
 use crate::variables::hash;
@@ -134,7 +134,7 @@ pub(super) fn inconclusive_with_next_step(
 }
 
 /// The verdict of a row whose responses do not have the form that another row asks for.
-pub(super) fn blocked_verdict(row: &str, observed: &str) -> Verdict {
+pub(super) fn unrequested_form_verdict(row: &str, observed: &str) -> Verdict {
     let blocking = BlockingRow {
         row: row.to_owned(),
         status: VerdictStatus::Inconclusive,
@@ -145,6 +145,26 @@ pub(super) fn blocked_verdict(row: &str, observed: &str) -> Verdict {
     let because = ReasonData::BlockedByForm { row: row.to_owned(), observed: observed.to_owned() };
     let verdict = inconclusive_verdict(InconclusiveReason::Blocked, because);
     Verdict { blocked_by: vec![blocking], ..verdict }
+}
+
+/// The verdict of a row that other rows block.
+pub(in crate::engine) fn blocked_verdict(first: BlockingRow, others: Vec<BlockingRow>, own: &Verdict) -> Verdict {
+    let because = Box::new(own.because());
+    let because = ReasonData::BlockedByRow { row: first.row.clone(), status: first.status, because };
+    let by_itself = OwnVerdict { status: own.status, reason: own.reason.clone() };
+    Verdict {
+        strongest: own.strongest,
+        blocked_by: [vec![first], others].concat(),
+        by_itself: Some(Box::new(by_itself)),
+        ..inconclusive_verdict(InconclusiveReason::Blocked, because)
+    }
+}
+
+/// True if a rejection is known to be about the field because its error names it.
+pub(in crate::engine) fn is_named_rejection(verdict: &Verdict) -> bool {
+    verdict.status == VerdictStatus::Rejected
+        && verdict.evidence == Some(EvidenceKind::Refusal)
+        && !verdict.qualifiers.iter().any(|qualifier| qualifier == UNNAMED_QUALIFIER)
 }
 
 /// A decided verdict.
@@ -168,11 +188,6 @@ pub(in crate::engine) fn unfinished_verdict(why: impl Into<ReasonData>) -> Verdi
 
 /// The qualifier of a rejection whose error names nothing.
 const UNNAMED_QUALIFIER: &str = "the error does not name the field";
-
-/// True if a rejection is known to be about the field because its error names it.
-pub(super) fn is_named_rejection(verdict: &Verdict) -> bool {
-    verdict.status == VerdictStatus::Rejected && !verdict.qualifiers.iter().any(|q| q == UNNAMED_QUALIFIER)
-}
 
 /// The verdict of a rejection that is not about the field. `what` is the thing that it is about.
 pub(super) fn elsewhere_verdict(what: &str, error: &HttpError) -> Verdict {

@@ -2,7 +2,8 @@
 
 use crate::catalog::CatalogRow;
 use crate::client::MessagesEndpoint;
-use crate::engine::run::{RunOptions, StopSignal, run};
+use crate::engine::run::{RunOptions, StopSignal, run_selection};
+use crate::engine::selection::RowSelection;
 use crate::recording::in_memory::RecordingListener;
 use crate::recording::run::{LineCounts, Recording, RunFooter, RunHeader};
 
@@ -14,10 +15,21 @@ pub async fn run_in_memory<E: MessagesEndpoint>(
     options: &RunOptions,
     header: RunHeader,
 ) -> Recording {
+    run_selection_in_memory(endpoint, &RowSelection::all(rows.to_vec()), options, header).await
+}
+
+/// The same for the selected rows of a plan.
+pub async fn run_selection_in_memory<E: MessagesEndpoint>(
+    endpoint: &E,
+    selection: &RowSelection<'_>,
+    options: &RunOptions,
+    header: RunHeader,
+) -> Recording {
     let finished_at = header.started_at.clone();
     let mut recording = Recording::new(header);
     let stop = StopSignal::default();
-    let finished = run(endpoint, rows, options, vec![&mut RecordingListener(&mut recording)], &stop).await;
+    let finished =
+        run_selection(endpoint, selection, options, vec![&mut RecordingListener(&mut recording)], &stop).await;
     let counts = Some(LineCounts::from_recording(&recording));
     recording.footer =
         Some(RunFooter { finished_at, wall_ms: 0, channel: finished.text_form, ended: finished.end, counts });

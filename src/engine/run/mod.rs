@@ -21,6 +21,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::catalog::{CatalogRow, Experiment};
 use crate::client::{Budget, MessagesEndpoint};
+use crate::engine::dependencies::edges::RequestTemplates;
+use crate::engine::dependencies::{RowTrials, decide_rows};
 use crate::engine::request::arms;
 use crate::engine::rules::{RunFacts, Step};
 use crate::engine::run::health::EndpointHealth;
@@ -115,7 +117,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     listeners: Vec<&'a mut (dyn RunListener + 'a)>,
     stop: &'a StopSignal,
 ) -> FinishedRun {
-    let rows = selection.run.as_slice();
+    let rows = selection.all_rows();
     let mut runner = RowRunner {
         endpoint,
         options,
@@ -161,14 +163,16 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         }
     };
     runner.text_form = text_form;
-    runner.request_names = shared_request_names(&selection.plan);
+    let others = rows.iter().filter(|row| !selection.plan.iter().any(|p| p.experiment.id() == row.experiment.id()));
+    runner.request_names = shared_request_names(selection.plan.iter().chain(others).copied());
     let facts = if probes::has_no_response(&trials) { None } else { runner.probe_strictness(&probe, &trials).await };
     if let Some(mut facts) = facts.clone() {
+        let templates = RequestTemplates { settings: &options.settings, text_form };
         let mut finished = Vec::new();
-        let mut pending: Vec<StartedRow> = (0..rows.len()).map(|row| (row, Vec::new())).collect();
+        let mut pending: Vec<StartedRow> = (0..selection.run.len()).map(|row| (row, Vec::new())).collect();
         while !pending.is_empty() {
-            finished.append(&mut runner.run_rows(rows, pending, &facts).await);
-            pending = runner.restart_void_rows(rows, &mut finished).await;
+            finished.append(&mut runner.run_rows(&rows, pending, &facts).await);
+            pending = runner.restart_void_rows(&rows, &mut finished).await;
             if !pending.is_empty() {
                 continue;
             }
@@ -190,6 +194,9 @@ pub async fn resume<'a, E: MessagesEndpoint>(
                 true => Vec::new(),
                 false => finished.extract_if(.., is_undecided).collect(),
             };
+            if pending.is_empty() {
+                pending = find_missing_rows(&rows, &finished, &facts, &templates);
+            }
         }
     }
     let end = if stop.is_stopped() {
@@ -208,8 +215,25 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     FinishedRun { end, text_form }
 }
 
+/// The rows that were not run, although the verdict of another row depends on them.
+fn find_missing_rows(
+    rows: &[&CatalogRow],
+    finished: &[StartedRow],
+    facts: &RunFacts,
+    templates: &RequestTemplates<'_>,
+) -> Vec<StartedRow> {
+    if finished.len() == rows.len() {
+        return Vec::new();
+    }
+    let row_trials: Vec<RowTrials<'_>> =
+        finished.iter().map(|(row, trials)| RowTrials { experiment: &rows[*row].experiment, trials }).collect();
+    let missing = decide_rows(&row_trials, facts, templates).missing;
+    let is_missing = |row: &usize| missing.contains(rows[*row].experiment.id());
+    (0..rows.len()).filter(is_missing).map(|row| (row, Vec::new())).collect()
+}
+
 /// The names of shared requests, by template: the first row and arm of the plan that can send them.
-fn shared_request_names(rows: &[&CatalogRow]) -> HashMap<String, String> {
+fn shared_request_names<'a>(rows: impl Iterator<Item = &'a CatalogRow>) -> HashMap<String, String> {
     let mut owners = HashMap::new();
     for row in rows {
         for (variant, arm) in arms::arms(&row.experiment).into_iter().filter(|(_, arm)| *arm != ArmKind::After) {

@@ -39,7 +39,8 @@ pub async fn replay(
         let id = row.experiment.id();
         has(&header.rows, id) || is_wanted(id)
     };
-    let mut selection = RowSelection::new(catalog.rows.iter().filter(is_in_plan).collect(), is_wanted);
+    let plan: Vec<&CatalogRow> = catalog.rows.iter().filter(is_in_plan).collect();
+    let mut selection = RowSelection::new(plan.clone(), plan, is_wanted);
     // Requests that rows share are named after the first of all rows of the run.
     let planned = header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows);
     selection.plan = find_rows(catalog, planned);
@@ -48,8 +49,8 @@ pub async fn replay(
         header.scope.cases.as_ref().is_none_or(|cases| *cases == digest_rows(&find_rows(catalog, &header.rows)));
 
     let mut replayed = Recording::new(header.clone());
-    replayed.header.rows = selection.run.iter().map(|row| row.experiment.id().to_owned()).collect();
-    replayed.header.scope.beside.clone_from(&selection.dependencies);
+    replayed.header.rows = selection.all_rows().iter().map(|row| row.experiment.id().to_owned()).collect();
+    replayed.header.scope.beside = selection.dependency_ids();
     if header.scope.texts_removed {
         // Requests cannot be compared without texts. The recording contains its results.
         replayed.footer = recording.footer.clone();

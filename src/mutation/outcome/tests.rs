@@ -1,6 +1,6 @@
 use VerdictStatus::{Ignored, Inconclusive, Rejected, Supported};
 
-use crate::mutation::fixtures::{FakeRun, bundled_catalog};
+use crate::mutation::fixtures::{FakeRun, bundled_catalog, bundled_dependencies};
 use crate::mutation::outcome::*;
 
 fn mutant(row: &str, status: VerdictStatus) -> RowMutant {
@@ -8,7 +8,13 @@ fn mutant(row: &str, status: VerdictStatus) -> RowMutant {
 }
 
 fn evaluate_outcomes(before: &FakeRun, after: &FakeRun, mutants: &[RowMutant]) -> (Vec<MutantOutcome>, Vec<String>) {
-    let batch = BatchResult::evaluate(&bundled_catalog(), &before.observation(), &after.observation(), mutants);
+    let batch = BatchResult::evaluate(
+        &bundled_catalog(),
+        &bundled_dependencies(),
+        &before.observation(),
+        &after.observation(),
+        mutants,
+    );
     let changed = batch.unexpected_changes.into_iter().map(|change| change.row).collect();
     (batch.results.iter().map(|result| result.outcome).collect(), changed)
 }
@@ -105,7 +111,13 @@ fn a_batch_with_a_problem_is_split() {
         run.with_activity(TOP_K, TOP_K, ArmKind::Treatment).with_activity(TOP_P, TOP_P, ArmKind::Treatment)
     };
     let evaluate = |after: FakeRun| {
-        BatchResult::evaluate(&bundled_catalog(), &unmutated_run().observation(), &acting(after).observation(), &both)
+        BatchResult::evaluate(
+            &bundled_catalog(),
+            &bundled_dependencies(),
+            &unmutated_run().observation(),
+            &acting(after).observation(),
+            &both,
+        )
     };
     assert!(evaluate(unmutated_run().with_status(TOP_K, Ignored).with_status(TOP_P, Ignored)).bisect().is_none());
     let [missed, killed] = evaluate(unmutated_run().with_status(TOP_K, Ignored)).bisect().unwrap();

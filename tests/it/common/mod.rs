@@ -22,16 +22,17 @@ pub mod server;
 pub mod tls;
 pub mod trouble;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use fieldtest::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
 use fieldtest::client::{Budget, Client, ClientConfig};
-use fieldtest::engine::{RunOptions, judge};
+use fieldtest::engine::{RowDependencies, RunOptions, judge};
 use fieldtest::recording::request_settings::RequestSettings;
 use fieldtest::recording::run::{Recording, RunHeader, SCHEMA};
-use fieldtest::results::model::Results;
+use fieldtest::results::model::{DependencyRole, Results};
 use fieldtest::simulator;
 use fieldtest::simulator::SimulatorConfig;
 use fieldtest::wire::exchange::AuthScheme;
@@ -49,6 +50,30 @@ const STARTED_AT: &str = "2026-01-01T00:00:00Z";
 pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     Catalog::load_bundled().unwrap_or_else(|errors| panic!("the bundled case files are broken:\n{errors}"))
 });
+
+/// The rows on which rows can depend.
+pub static DEPENDENCIES: LazyLock<RowDependencies> =
+    LazyLock::new(|| RowDependencies::new(&CATALOG.rows.iter().collect::<Vec<_>>()));
+
+/// Returns the rows that a row is a part of, or through which it is observed.
+pub fn needed_rows(row: &str) -> Vec<&'static str> {
+    let is_needed = |(_, role): &(&str, DependencyRole)| *role <= DependencyRole::Reads;
+    DEPENDENCIES.direct(row).filter(is_needed).map(|(other, _)| other).collect()
+}
+
+/// Returns true if a row needs another row, directly or through other rows.
+pub fn needs(row: &str, other: &str) -> bool {
+    let (mut waiting, mut seen) = (needed_rows(row), BTreeSet::new());
+    while let Some(next) = waiting.pop() {
+        if next == other {
+            return true;
+        }
+        if seen.insert(next) {
+            waiting.extend(needed_rows(next));
+        }
+    }
+    false
+}
 
 /// Returns the absolute path of a file or folder of this repository.
 pub fn repository_path(path: &str) -> PathBuf {

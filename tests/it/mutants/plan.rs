@@ -6,7 +6,7 @@
 use fieldtest::catalog::VerdictStatus;
 
 use super::ground::Verdicts;
-use crate::common::CATALOG;
+use crate::common::{CATALOG, DEPENDENCIES, needed_rows};
 use crate::proxy::mutation::Mutation;
 
 /// A mutation of one row, and the verdict that the row must get.
@@ -55,7 +55,8 @@ pub fn mutants(before: &Verdicts) -> (Vec<Mutant>, Vec<String>) {
         let is = before[id].status;
         for mutant in of_row(id) {
             let Mutant { expected, .. } = mutant;
-            let blocking = experiment.depends_on.iter().find(|other| !before[*other].status.is_positive());
+            let is_blocking = |other: &&str| before.get(*other).is_some_and(|v| !v.status.is_positive());
+            let blocking = needed_rows(id).into_iter().find(is_blocking);
             let why = if expected != VerdictStatus::Inconclusive && !experiment.statuses.contains(&expected) {
                 Some("the row cannot have this verdict".to_owned())
             } else if is == expected {
@@ -124,8 +125,7 @@ pub fn apart(batch: &Batch, doubtful: &[&str]) -> Vec<Batch> {
     batch.mutants.iter().map(alone).collect()
 }
 
-/// Whether a row depends on another row, directly or indirectly.
+/// Whether a row can depend on another row, directly or indirectly.
 pub fn depends_on(row: &str, other: &str) -> bool {
-    let experiment = CATALOG.experiment(row).expect("a row of the catalogue");
-    experiment.depends_on.iter().any(|next| next == other || depends_on(next, other))
+    DEPENDENCIES.depends_on(row, other)
 }

@@ -81,8 +81,8 @@ impl TargetRun {
             EndpointConnection::new(target, sending, shared, simulator, catalog, preflight, Instant::now()).await?;
         let options =
             shared.run_options(sending, target, sending.seed.unwrap_or_else(|| connection.default_seed(*entropy)));
-        let RowSelection { run: rows, dependencies: beside, .. } =
-            RowSelection::new(catalog.rows.iter().collect(), |row| self.row_ids.contains(row));
+        let testable = || target.testable_rows(catalog);
+        let selection = RowSelection::new(testable().collect(), testable(), |row| self.row_ids.contains(row));
         let header = RunHeader {
             schema: SCHEMA.to_owned(),
             name: self.target.name.clone(),
@@ -90,13 +90,13 @@ impl TargetRun {
             simulated: connection.is_simulated(),
             claims: self.target.claims.clone(),
             settings: self.target.settings.clone(),
-            rows: rows.iter().map(|row| row.experiment.id().to_owned()).collect(),
+            rows: selection.all_rows().iter().map(|row| row.experiment.id().to_owned()).collect(),
             confidence: options.confidence,
             seed: options.seed,
             started_at: current_timestamp(),
-            scope: RunScope { beside, ..RunScope::default() },
+            scope: RunScope { beside: selection.dependency_ids(), ..RunScope::default() },
         };
-        let recording = engine::run_in_memory(&connection.client, &rows, &options, header).await;
+        let recording = engine::run_selection_in_memory(&connection.client, &selection, &options, header).await;
         let mut results = judge(catalog, &recording)?;
         if sending.redact == ContentPolicy::RemoveContent {
             results = redact_content(results);

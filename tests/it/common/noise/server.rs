@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use fieldtest::catalog::{ClaimStatus, CombineRule, Target, VerdictStatus};
+use fieldtest::results::model::DependencyRole;
 use fieldtest::simulator::{SimulatorConfig, SimulatorImpairments};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::common::{CATALOG, testable_rows};
+use crate::common::{CATALOG, DEPENDENCIES, needed_rows, needs, testable_rows};
 
 /// The number of flipped rows of a flipped server.
 pub const FLIPS: usize = 8;
@@ -75,17 +76,22 @@ impl MeasuredServer {
     }
 
     /// Returns true if a decided verdict is correct. A server also rejects a row that depends on a
-    /// rejected row.
+    /// rejected row, and ignores a part of an ignored field.
     pub fn is_correct(&self, row: &str, verdict: VerdictStatus) -> bool {
         verdict.is_same_kind(self.true_status(row))
             || (verdict == VerdictStatus::Rejected && self.is_rejected_by_dependency(row))
+            || (verdict == VerdictStatus::Ignored && self.is_part_of_ignored_field(row))
     }
 
     fn is_rejected_by_dependency(&self, row: &str) -> bool {
-        let dependencies = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-        dependencies
-            .iter()
-            .any(|other| self.true_status(other) == VerdictStatus::Rejected || self.is_rejected_by_dependency(other))
+        let is_rejected = |other: &&str| self.true_status(other) == VerdictStatus::Rejected;
+        needed_rows(row).iter().any(|other| is_rejected(other) || needed_rows(other).iter().any(is_rejected))
+    }
+
+    fn is_part_of_ignored_field(&self, row: &str) -> bool {
+        let is_whole = |(_, role): &(&str, DependencyRole)| *role == DependencyRole::PartOf;
+        let mut wholes = DEPENDENCIES.direct(row).filter(is_whole);
+        wholes.any(|(other, _)| self.true_status(other) == VerdictStatus::Ignored)
     }
 
     /// Returns the command line options that start this server, to reproduce a wrong verdict.
@@ -134,18 +140,12 @@ fn choose_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimS
 }
 
 fn are_related(one: &str, other: &str) -> bool {
-    depends_on(one, other) || depends_on(other, one) || share_a_dependent(one, other)
+    needs(one, other) || needs(other, one) || share_a_dependent(one, other)
 }
 
 /// Returns true if a row needs one of the two rows: without both, that row shows nothing.
 fn share_a_dependent(one: &str, other: &str) -> bool {
-    let dependencies = |row: &str| CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-    let any = |row: &String| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == CombineRule::Any);
-    dependencies(one).iter().any(|common| any(common) && dependencies(other).contains(common))
-}
-
-/// Returns true if an experiment depends on a row, directly or through other rows.
-fn depends_on(row: &str, other: &str) -> bool {
-    let dependencies = CATALOG.experiment(row).map_or(&[][..], |experiment| &experiment.depends_on);
-    dependencies.iter().any(|next| next == other || depends_on(next, other))
+    let any = |row: &&str| CATALOG.experiment(row).is_some_and(|experiment| experiment.combine == CombineRule::Any);
+    let others = needed_rows(other);
+    needed_rows(one).iter().any(|common| any(common) && others.contains(common))
 }
