@@ -314,6 +314,49 @@ fn turn_cases() -> Vec<FaultCase> {
     ]
 }
 
+/// The faults of rows with a visible effect: streamed texts, edits, thinking and deferred tools.
+fn effect_cases() -> Vec<FaultCase> {
+    let streamed = |pipeline: &RequestPipeline| {
+        let question = "Repeat exactly the following text: one  two 知 three";
+        let keys = json!({"messages": [{"role": "user", "content": question}]});
+        get_streamed_message(pipeline, &SimulatorRequest::with_keys(keys))["content"][0]["text"].clone()
+    };
+    let whole = json!("one  two 知 three");
+    let edits = |pipeline: &RequestPipeline| {
+        let edit = json!({"type": "clear_tool_uses_20250919", "trigger": {"type": "input_tokens", "value": 1}, "keep": {"type": "tool_uses", "value": 0}});
+        let mut request = tool_round(tool_use_block(), tool_result_block(), "Go on.");
+        request.body["context_management"] = json!({"edits": [edit]});
+        let request = request.with_header("anthropic-beta", "context-management-2025-06-27");
+        get_message(pipeline, &request)["context_management"]["applied_edits"][0]["cleared_tool_uses"].clone()
+    };
+    let thought = |display: &'static str| {
+        move |pipeline: &RequestPipeline| {
+            let mut request = thinking_request("adaptive", "Say hello.");
+            request.body["thinking"]["display"] = json!(display);
+            json!(get_message(pipeline, &request)["content"][0]["thinking"] == "")
+        }
+    };
+    let defers = |pipeline: &RequestPipeline| {
+        let tokens = |deferred: bool| {
+            let tool = with_key(tool_definition("find"), "defer_loading", json!(deferred));
+            let request = request_with_tools("Say hello.", json!([tool_definition("other"), tool]));
+            get_message(pipeline, &request)["usage"]["input_tokens"].as_u64()
+        };
+        json!(tokens(true) < tokens(false))
+    };
+    vec![
+        new_case(F::StreamWhitespaceLost, streamed, whole.clone(), json!("onetwo 知 three")),
+        new_case(F::StreamTextTwice, streamed, whole.clone(), json!("one  two 知 threeone  two 知 three")),
+        new_case(F::StreamCharactersSplit, streamed, whole.clone(), json!("one  two \u{fffd} three")),
+        new_case(F::StreamTextLost, streamed, whole, json!("one  two 知")),
+        new_case(F::ContextEditsSkipped, edits, json!(1), Value::Null),
+        new_case(F::ThinkingDisplayDropped, thought("omitted"), json!(true), json!(false)),
+        new_case(F::ThinkingAlwaysOmitted, thought("summarized"), json!(false), json!(true)),
+        new_case(F::ToolsDeferLoadingDropped, defers, json!(true), json!(false)),
+        rejected_case(F::EffortLevelsRefused, SimulatorRequest::with_keys(json!({"output_config": {"effort": "max"}}))),
+    ]
+}
+
 fn tool_cases() -> Vec<FaultCase> {
     let long = "a".repeat(64);
     let named = |pipeline: &RequestPipeline| {
@@ -462,7 +505,7 @@ fn thinking_cases() -> Vec<FaultCase> {
 }
 
 fn all_cases() -> Vec<FaultCase> {
-    let all = [header_cases(), counting_cases(), turn_cases(), tool_cases(), thinking_cases()];
+    let all = [header_cases(), counting_cases(), turn_cases(), effect_cases(), tool_cases(), thinking_cases()];
     all.into_iter().flatten().collect()
 }
 
