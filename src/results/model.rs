@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
-    Claim, ClaimSource, ClaimStatus, ClaimedRange, Outcome, Target, TargetLimits, VerdictStatus, is_silent,
+    Claim, ClaimSource, ClaimStatus, ClaimedRange, Outcome, SourceSureness, Target, TargetLimits, VerdictStatus,
+    is_silent,
 };
 use crate::checks::CheckSeverity;
 use crate::results::baseline::BaselineComparison;
@@ -480,14 +481,41 @@ pub struct ClaimResult {
     pub status: ClaimStatus,
     /// The wording of the document, if it says more than the status.
     pub note: Option<String>,
+    /// What is missing or different, for a claim of `partial`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
     /// The claimed range, for fields with a numeric value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<ClaimedRange>,
+    /// The allowed values, if the document lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The title of the document, if it is not the first one of the claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How well the claim is known, if not as well as its document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sureness: Option<SourceSureness>,
+}
+
+impl ClaimResult {
+    /// A claim with a status and nothing else.
+    pub fn new(status: ClaimStatus) -> Self {
+        Self::from(&Claim::new(status))
+    }
 }
 
 impl From<&Claim> for ClaimResult {
     fn from(claim: &Claim) -> Self {
-        Self { status: claim.status, note: claim.note.clone(), range: claim.range }
+        Self {
+            status: claim.status,
+            note: claim.note.clone(),
+            missing: claim.missing.clone(),
+            range: claim.range,
+            values: claim.values.clone(),
+            source: claim.source.clone(),
+            sureness: claim.sureness,
+        }
     }
 }
 

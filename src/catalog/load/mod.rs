@@ -19,9 +19,10 @@ use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 use crate::catalog::experiment::{Experiment, ExperimentFile};
 use crate::catalog::field_location::FieldSpec;
 use crate::catalog::gateway_row::{GatewayFile, GatewayRow};
-use crate::catalog::load::locate::{TargetLocations, locate_row, locate_text};
+use crate::catalog::load::locate::{TargetLocations, locate_claim, locate_row, locate_text};
 pub use crate::catalog::load::parse::{MAX_FILE_BYTES, read_yaml};
 use crate::catalog::load::parse::{ParsedCaseFile, kind_from_path};
+use crate::catalog::status::ClaimStatus;
 use crate::catalog::target::Target;
 use crate::catalog::target_revision::{TargetFile, TargetRevision};
 use crate::catalog::validate::ValidationError;
@@ -342,6 +343,25 @@ impl CatalogLoader {
         if target.sources.is_empty() {
             let what = "`sources` is empty. Each target needs at least one source";
             errors.push(error(|places| places.sources, what.to_owned()));
+        }
+        for (row, claim) in &target.claims {
+            let is_partial = claim.status == ClaimStatus::Partial;
+            if claim.missing.is_some() != is_partial {
+                let what = match is_partial {
+                    true => format!("the claim for `{row}` is `partial`, so `missing` must say what is missing"),
+                    false => format!("the claim for `{row}` has `missing`, which only a claim of `partial` can have"),
+                };
+                errors.push(CaseError::new_at_location(file, locate_claim(text, row), what));
+            }
+            let titles = || target.sources.iter().map(|source| source.title.as_str());
+            if let Some(source) = claim.source.as_deref().filter(|source| !titles().any(|title| title == *source)) {
+                let what = format!("the claim for `{row}` names the source `{source}`, which is not in `sources`");
+                let known = titles().collect::<Vec<_>>().join(", ");
+                errors.push(
+                    CaseError::new_at_location(file, locate_claim(text, row), what)
+                        .with_help(format!("sources: {known}")),
+                );
+            }
         }
         if let Some(what) = target.credential.as_ref().and_then(|c| c.validation_message()) {
             errors.push(error(|places| places.credential, what.to_owned()));

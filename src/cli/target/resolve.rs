@@ -14,7 +14,7 @@ use crate::client::BaseUrl;
 use crate::results::file_names::slugify;
 
 /// The targets of `run` without arguments.
-const DEFAULT_TARGETS: [&str; 2] = ["deepseek", "tencent-lkeap"];
+const DEFAULT_TARGETS: [&str; 2] = ["deepseek@2025-12", "tencent-lkeap@2025-12"];
 
 /// The longest name of a target as a file name. File systems allow 255 bytes with prefix and extension.
 const MAX_FILE_NAME_BYTES: usize = 200;
@@ -81,16 +81,16 @@ impl TargetContext<'_> {
         names
             .into_iter()
             .map(|name| {
-                if !seen.insert(name) {
+                let target = find_target(self.catalog, name)?;
+                if !seen.insert(&target.name) {
                     return Err(CliError::Target(format!("target `{name}` is named twice. Remove one")));
                 }
-                let target = find_target(self.catalog, name)?;
                 let endpoint = if is_demo || args.simulate {
                     EndpointKind::Simulated(Box::new(target.clone()))
                 } else {
                     self.resolve_live(target)?
                 };
-                let name = args.name.as_deref().unwrap_or(name);
+                let name = args.name.as_deref().unwrap_or(&target.name);
                 Ok(build_target(args, name, endpoint, Some(target), claims.or(Some(target))))
             })
             .collect()

@@ -152,14 +152,17 @@ pub(crate) fn describe_met_claims(summary: &ResultsSummary) -> Option<String> {
     (supported + validated + accepted > 0).then(|| counts.join(", "))
 }
 
-/// The details of a claim: its range and the wording of the document.
+/// The details of a claim: what is missing, its range and values, and the wording of the document.
 pub(crate) fn describe_claim(claim: &ClaimResult) -> Option<String> {
-    let range = claim.range.map(|ClaimedRange { min, max }| format!("from {min} to {max}"));
-    let note = claim.note.as_deref().filter(|note| !note.trim().is_empty()).map(|note| format!("\"{note}\""));
-    match (range, note) {
-        (Some(range), Some(note)) => Some(format!("{range}, {note}")),
-        (range, note) => range.or(note),
-    }
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let details = [
+        text(&claim.missing),
+        claim.range.map(|ClaimedRange { min, max }| format!("from {min} to {max}")),
+        (!claim.values.is_empty()).then(|| claim.values.join(", ")),
+        text(&claim.note).map(|note| format!("\"{note}\"")),
+    ];
+    let details: Vec<String> = details.into_iter().flatten().collect();
+    (!details.is_empty()).then(|| details.join(", "))
 }
 
 /// In how many responses a fault was found, and how many rows use them. Rows share requests, so there may
@@ -260,9 +263,9 @@ mod tests {
     #[test]
     fn claims_have_their_range_and_wording() {
         let claim = |note: Option<&str>, range| ClaimResult {
-            status: crate::catalog::ClaimStatus::Supported,
             note: note.map(str::to_owned),
             range,
+            ..ClaimResult::new(crate::catalog::ClaimStatus::Supported)
         };
         let range = Some(ClaimedRange { min: 0.0, max: 1.5 });
         assert_eq!(describe_claim(&claim(Some("fully"), range)).as_deref(), Some("from 0 to 1.5, \"fully\""));
