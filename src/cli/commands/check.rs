@@ -14,7 +14,7 @@ use crate::cli::io::report_files::print_written;
 use crate::cli::io::{files, stderr, stdout};
 use crate::cli::progress::mutation::MutationProgressBar;
 use crate::cli::runtime::multi_thread_runtime;
-use crate::cli::target::build::find_target;
+use crate::cli::target::build::{default_targets, find_target};
 use crate::cli::{ExitStatus, ProcessEnvironment};
 use crate::mutation::MutationOptions;
 use crate::results::json;
@@ -47,7 +47,7 @@ pub struct CheckArgs {
     select: SelectArgs,
     #[command(flatten)]
     cases: CaseArgs,
-    /// Simulate only this target [default: all]; repeatable
+    /// Simulate only this target; repeatable
     #[arg(long, value_name = "TARGET", help_heading = "Rows")]
     target: Vec<String>,
     /// Validate the files only; change no server
@@ -115,7 +115,7 @@ fn build_options(args: &CheckArgs, catalog: &Catalog) -> Result<MutationOptions,
         }
     }
     if targets.is_empty() {
-        targets = catalog.targets.keys().cloned().collect();
+        targets = default_targets(catalog)?;
     }
     // The proof chooses the targets that meet the requirements of a row.
     let rows = args.select.select_rows(catalog, |_| true)?;

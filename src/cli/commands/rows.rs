@@ -9,14 +9,19 @@ use crate::cli::args::output::TableFormat;
 use crate::cli::args::select::SelectArgs;
 use crate::cli::args::shard::ShardArgs;
 use crate::cli::io::{stdout, table};
+use crate::cli::target::build::{default_targets, find_target};
 use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 
 /// List the rows and the claims of each target
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fieldtest rows --select 'tool_choice.*'
+  fieldtest rows kimi minimax
   fieldtest rows --gateway")]
 pub struct RowsArgs {
+    /// Targets whose claims are shown [default: the reference and your own]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
     #[command(flatten)]
     select: SelectArgs,
     #[command(flatten)]
@@ -56,6 +61,8 @@ pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitSta
 /// The rows with the claims of each target. Rows that need limits are listed too.
 fn list_rows(args: &RowsArgs, catalog: &Catalog) -> Result<(Vec<String>, Vec<ListedRow>), CliError> {
     let rows = args.shard.reported_rows(&args.select.select_rows(catalog, |_| true)?);
+    let names = if args.targets.is_empty() { default_targets(catalog)? } else { args.targets.clone() };
+    let targets = names.iter().map(|name| find_target(catalog, name)).collect::<Result<Vec<_>, _>>()?;
     let list_row = |row: &CatalogRow| {
         let (id, title) = (row.experiment.id(), &row.experiment.title);
         let claim = |target: &Target| target.claims.get(id).map(|claim| claim.status.as_str());
@@ -64,10 +71,11 @@ fn list_rows(args: &RowsArgs, catalog: &Catalog) -> Result<(Vec<String>, Vec<Lis
             "id": id, "section": row.section, "title": title,
             "statuses": row.experiment.statuses, "claims": claims,
         });
-        let cells = catalog.targets.values().map(|target| claim(target).unwrap_or("-").to_owned());
+        let cells = targets.iter().map(|target| claim(target).unwrap_or("-").to_owned());
         (json, [id.to_owned(), title.clone()].into_iter().chain(cells).collect())
     };
-    Ok((catalog.targets.keys().cloned().collect(), rows.into_iter().map(list_row).collect()))
+    let columns = targets.iter().map(|target| target.name.clone()).collect();
+    Ok((columns, rows.into_iter().map(list_row).collect()))
 }
 
 /// The gateway rows with the usual claims.

@@ -10,6 +10,21 @@ use crate::client::BaseUrl;
 use crate::recording::request_settings::{REFERENCE_TEMPERATURE_MAX, RequestSettings, temperature_max};
 use crate::wire::exchange::AuthScheme;
 
+/// The targets of `run` without arguments: the tables that the project began with.
+pub const DEFAULT_TARGETS: [&str; 2] = ["deepseek@2025-12", "tencent-lkeap@2025-12"];
+
+/// The bundled targets that `check` simulates and `rows` shows: those of `run`, and the reference.
+pub const REFERENCE_TARGETS: [&str; 3] = ["anthropic", DEFAULT_TARGETS[0], DEFAULT_TARGETS[1]];
+
+/// The names of the reference targets and of the user's own targets.
+pub fn default_targets(catalog: &Catalog) -> Result<Vec<String>, CliError> {
+    let bundled = Catalog::load_bundled()?;
+    let is_default = |(name, target): &(&String, &Target)| {
+        REFERENCE_TARGETS.contains(&name.as_str()) || bundled.targets.get(*name) != Some(target)
+    };
+    Ok(catalog.targets.iter().filter(is_default).map(|(name, _)| name.clone()).collect())
+}
+
 /// Finds a target by name.
 pub fn find_target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, CliError> {
     catalog.target(name).ok_or_else(|| CliError::UnknownTarget { name: name.to_owned(), known: list_targets(catalog) })

@@ -7,14 +7,11 @@ use crate::cli::ProcessEnvironment;
 use crate::cli::args::budget::BudgetArgs;
 use crate::cli::args::endpoint::EndpointArgs;
 use crate::cli::error::CliError;
-use crate::cli::target::build::{TargetContext, build_target, find_target};
+use crate::cli::target::build::{DEFAULT_TARGETS, TargetContext, build_target, find_target};
 use crate::cli::target::credential::{self, CredentialPolicy};
 use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::BaseUrl;
 use crate::results::file_names::slugify;
-
-/// The targets of `run` without arguments.
-const DEFAULT_TARGETS: [&str; 2] = ["deepseek@2025-12", "tencent-lkeap@2025-12"];
 
 /// The longest name of a target as a file name. File systems allow 255 bytes with prefix and extension.
 const MAX_FILE_NAME_BYTES: usize = 200;
