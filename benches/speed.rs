@@ -21,7 +21,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a ru
 
 /// A complete run of the simulated deepseek.
 static RECORDING: LazyLock<Recording> =
-    LazyLock::new(|| RUNTIME.block_on(record_target(bundled_target("deepseek"), &[])));
+    LazyLock::new(|| RUNTIME.block_on(record_target(bundled_target("deepseek@2025-12"), &[])));
 
 fn main() {
     divan::main();
@@ -41,5 +41,5 @@ fn whole_run(bencher: Bencher) {
     let exchanges = RECORDING.exchanges.len();
     bencher
         .counter(ItemsCount::new(exchanges))
-        .bench_local(|| RUNTIME.block_on(record_target(bundled_target("deepseek"), &[])));
+        .bench_local(|| RUNTIME.block_on(record_target(bundled_target("deepseek@2025-12"), &[])));
 }

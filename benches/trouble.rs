@@ -35,7 +35,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let servers: Vec<KeptResponses> = ["anthropic", "deepseek"]
+    let servers: Vec<KeptResponses> = ["anthropic", "deepseek@2025-12"]
         .iter()
         .flat_map(|target| (1..=args.servers).map(|seed| (bundled_target(target), seed)))
         .map(|(target, seed)| KeptResponses::start(runtime.handle(), target, seed))

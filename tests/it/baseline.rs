@@ -18,7 +18,7 @@ const BROKEN: &str = "field.stop_sequences=ignored";
 
 /// Runs `fieldtest run deepseek --simulate` with the first two rows and more arguments.
 fn run(folder: &Folder, more: &[&str]) -> FinishedRun {
-    let arguments = ["run", "deepseek", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
+    let arguments = ["run", "deepseek@2025-12", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
     folder.run(arguments.iter().chain(more))
 }
 
@@ -190,7 +190,9 @@ mod findings {
         let folder = folder_with_baseline(&[check_entry("sse.done-record")]);
         run(&folder, &WITH_BASELINE).assert_exit_code(0);
         assert_eq!(compared_entry(&folder, "sse.done-record")["case"], "not_run");
-        folder.run(["run", "deepseek", "--simulate", "--out", "out", "--baseline", "known.yaml"]).assert_exit_code(1);
+        folder
+            .run(["run", "deepseek@2025-12", "--simulate", "--out", "out", "--baseline", "known.yaml"])
+            .assert_exit_code(1);
         assert_eq!(compared_entry(&folder, "sse.done-record")["case"], "stale");
     }
 }
@@ -198,7 +200,7 @@ mod findings {
 mod earlier_runs {
     use super::*;
 
-    /// Runs once and returns a folder with `before/results-deepseek.json`.
+    /// Runs once and returns a folder with `before/results-deepseek-2025-12.json`.
     fn folder_with_earlier_run(more: &[&str]) -> Folder {
         let folder = Folder::new();
         run(&folder, more);
@@ -206,14 +208,17 @@ mod earlier_runs {
         folder
     }
 
-    const WITH_EARLIER_RUN: [&str; 2] = ["--baseline", "before/results-deepseek.json"];
+    const WITH_EARLIER_RUN: [&str; 2] = ["--baseline", "before/results-deepseek-2025-12.json"];
 
     #[test]
     fn failures_of_the_earlier_run_are_expected() {
         let folder = folder_with_earlier_run(&["--flip", BROKEN]);
         run(&folder, &[&WITH_EARLIER_RUN[..], &["--flip", BROKEN]].concat()).assert_exit_code(0);
         let baseline = &folder.results("out")["baseline"];
-        assert_eq!((&baseline["kind"], &baseline["earlier"]["target"]), (&"results".into(), &"deepseek".into()));
+        assert_eq!(
+            (&baseline["kind"], &baseline["earlier"]["target"]),
+            (&"results".into(), &"deepseek@2025-12".into())
+        );
         assert_eq!(compared_entry(&folder, STOP)["case"], "expected");
         run(&folder, &WITH_EARLIER_RUN).assert_exit_code(1);
         assert_eq!(compared_entry(&folder, STOP)["case"], "stale");
@@ -223,13 +228,13 @@ mod earlier_runs {
     fn a_worse_verdict_is_a_regression_without_a_claim() {
         let folder = folder_with_earlier_run(&[
             "--claims",
-            "tencent-lkeap",
+            "tencent-lkeap@2025-12",
             "--select",
             "field.top_k",
             "--flip",
             "field.top_k=supported",
         ]);
-        let now = ["--claims", "tencent-lkeap", "--select", "field.top_k"];
+        let now = ["--claims", "tencent-lkeap@2025-12", "--select", "field.top_k"];
         run(&folder, &now).assert_exit_code(0);
         let finished = run(&folder, &[&WITH_EARLIER_RUN[..], &now].concat()).assert_exit_code(1);
         let entry = compared_entry(&folder, "field.top_k");
@@ -240,7 +245,8 @@ mod earlier_runs {
     #[test]
     fn another_target_is_allowed_and_reported() {
         let folder = folder_with_earlier_run(&[]);
-        let arguments = ["run", "tencent-lkeap", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
+        let arguments =
+            ["run", "tencent-lkeap@2025-12", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
         let finished = folder.run(arguments.iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
         for text in [finished.stdout, folder.read("out/matrix.md")] {
             assert!(text.contains("the target differs: deepseek and tencent-lkeap"), "{text}");
@@ -254,14 +260,14 @@ mod earlier_runs {
             folder.run(["run", "--out", "out", "--select", STOP].iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
         finished.assert_stderr_contains(&["tencent-lkeap: not compared with"]);
         let has_baseline = |name: &str| folder.read(&format!("out/results-{name}.json")).contains("\"baseline\": {");
-        assert_eq!((has_baseline("deepseek"), has_baseline("tencent-lkeap")), (true, false));
+        assert_eq!((has_baseline("deepseek@2025-12"), has_baseline("tencent-lkeap@2025-12")), (true, false));
     }
 
     #[test]
     fn incomplete_edited_and_wrong_files_are_rejected_before_the_first_request() {
         let folder = folder_with_earlier_run(&["--flip", BROKEN]);
-        let text = folder.read("before/results-deepseek.json");
-        let recording = folder.read("before/recording-deepseek.jsonl");
+        let text = folder.read("before/results-deepseek-2025-12.json");
+        let recording = folder.read("before/recording-deepseek-2025-12.jsonl");
         for (content, part) in [
             (&text[..text.len() / 2], "the file is incomplete"),
             (&text.replacen("\"outcome\": \"contradicts\"", "\"outcome\": \"conforms\"", 1), "The file was edited"),
@@ -284,7 +290,7 @@ mod earlier_runs {
     fn an_edited_comparison_in_a_results_file_is_rejected() {
         let folder = folder_with_baseline(&[]);
         run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat()).assert_exit_code(1);
-        let text = folder.read("out/results-deepseek.json");
+        let text = folder.read("out/results-deepseek-2025-12.json");
         let again = |text: &str| {
             folder.write("edited.json", text);
             folder.run(["report", "edited.json", "--out", "again"])
@@ -308,18 +314,18 @@ mod elsewhere {
     fn report_and_judge_compare_with_baselines() {
         let folder = folder_with_baseline(&[]);
         run(&folder, &["--flip", BROKEN]).assert_exit_code(1);
-        folder.run(["report", "out/results-deepseek.json", "--out", "again"]).assert_exit_code(0);
+        folder.run(["report", "out/results-deepseek-2025-12.json", "--out", "again"]).assert_exit_code(0);
         folder
-            .run(["report", "out/results-deepseek.json", "--out", "again", "--baseline", "known.yaml"])
+            .run(["report", "out/results-deepseek-2025-12.json", "--out", "again", "--baseline", "known.yaml"])
             .assert_exit_code(1);
         folder
             .write("known.yaml", format!("schema: fieldtest-baseline/1\nexpect:\n{}", row_entry(STOP, "ignored", "")));
         folder
-            .run(["report", "out/results-deepseek.json", "--out", "again", "--baseline", "known.yaml"])
+            .run(["report", "out/results-deepseek-2025-12.json", "--out", "again", "--baseline", "known.yaml"])
             .assert_exit_code(0);
         assert_eq!(folder.results("again")["baseline"]["counts"]["expected"], 1);
         folder
-            .run(["judge", "out/recording-deepseek.jsonl", "--out", "judged", "--baseline", "known.yaml"])
+            .run(["judge", "out/recording-deepseek-2025-12.jsonl", "--out", "judged", "--baseline", "known.yaml"])
             .assert_exit_code(0);
         assert_eq!(folder.results("judged")["baseline"], folder.results("again")["baseline"]);
     }
@@ -331,7 +337,7 @@ mod elsewhere {
         run(&folder, &WITH_BASELINE).assert_exit_code(2).assert_stderr_contains(&[
             "known.yaml",
             "anthropic",
-            "deepseek",
+            "deepseek@2025-12",
         ]);
     }
 
@@ -375,7 +381,7 @@ mod commands {
         folder
     }
 
-    const RESULTS: &str = "out/results-deepseek.json";
+    const RESULTS: &str = "out/results-deepseek-2025-12.json";
 
     fn write(folder: &Folder, more: &[&str]) -> FinishedRun {
         let arguments = ["baseline", "write", RESULTS, "-o", "known.yaml", "--reason", "before: 1.4"];
@@ -388,7 +394,7 @@ mod commands {
         write(&folder, &["--link", "https://x.example/7", "--until", "2999-01-01"]).assert_exit_code(0);
         let text = folder.read("known.yaml");
         let file: Value = serde_yaml::from_str(&text).unwrap();
-        assert_eq!((&file["schema"], &file["target"]), (&"fieldtest-baseline/2".into(), &"deepseek".into()));
+        assert_eq!((&file["schema"], &file["target"]), (&"fieldtest-baseline/2".into(), &"deepseek@2025-12".into()));
         let [row, check] = file["expect"].as_array().unwrap().as_slice() else { panic!("{text}") };
         assert_eq!(
             (&row["row"], &row["verdict"], &row["until"]),

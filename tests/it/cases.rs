@@ -303,7 +303,7 @@ fn users_can_add_and_replace_rows_and_targets() {
     let rows =
         folder.run(["rows", "--cases", "other", "--select", "field.system", "--format", "json"]).assert_exit_code(0);
     let rows: serde_json::Value = serde_json::from_str(&rows.stdout).unwrap();
-    assert_eq!(rows[0]["claims"]["deepseek"], serde_json::Value::Null);
+    assert_eq!(rows[0]["claims"]["deepseek@2025-12"], serde_json::Value::Null);
 }
 
 /// Returns the bundled case files with their names, sorted by name.

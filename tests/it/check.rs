@@ -68,7 +68,7 @@ fn bundled_rows_pass_with_both_controls_and_the_kill_rate_at_the_end() {
 #[test]
 fn the_json_format_has_the_totals_and_every_row() {
     let folder = Folder::new();
-    let arguments = ["check", "--target", "deepseek", "--select", "field.top_k", "--format", "json"];
+    let arguments = ["check", "--target", "deepseek@2025-12", "--select", "field.top_k", "--format", "json"];
     let ended = folder.run(arguments).assert_exit_code(0);
     let proof: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(proof["schema"], "fieldtest-proof/2");
@@ -79,7 +79,7 @@ fn the_json_format_has_the_totals_and_every_row() {
     let statuses: Vec<&str> =
         proof["rows"][0]["statuses"].as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["supported", "ignored", "rejected"]);
-    assert_eq!(proof["grounds"][0]["target"], "deepseek");
+    assert_eq!(proof["grounds"][0]["target"], "deepseek@2025-12");
     assert_eq!(folder.run(arguments).assert_exit_code(0).stdout, ended.stdout, "the same check has the same output");
 }
 
@@ -219,7 +219,7 @@ fn rows_of_users_are_proved_if_they_locate_their_field() {
 #[test]
 fn a_row_that_no_target_can_test_fails() {
     let folder = Folder::new();
-    let arguments = ["check", "--target", "deepseek", "--select", "limit.*", "--format", "json"];
+    let arguments = ["check", "--target", "deepseek@2025-12", "--select", "limit.*", "--format", "json"];
     let proof: Value = serde_json::from_str(&folder.run(arguments).assert_exit_code(1).stdout).unwrap();
     assert_eq!(fates(&proof["rows"][0]), [("supported", "unproved"), ("rejected", "unproved")]);
 }
@@ -239,10 +239,10 @@ fn wrong_arguments_are_rejected_before_any_run() {
     let folder = Folder::new();
     let wrong: [(&[&str], &str); 5] = [
         (&["--target", "nobody"], "unknown target `nobody`"),
-        (&["--target", "deepseek", "--target", "deepseek"], "named twice"),
+        (&["--target", "deepseek@2025-12", "--target", "deepseek@2025-12"], "named twice"),
         (&["--select", "no.such.row"], "selects no row"),
         (&["--format", "json,markdown"], "several values of --format need --out"),
-        (&["--no-proof", "--target", "deepseek"], "cannot be used with"),
+        (&["--no-proof", "--target", "deepseek@2025-12"], "cannot be used with"),
     ];
     for (arguments, said) in wrong {
         folder.run(["check"].iter().chain(arguments)).assert_exit_code(2).assert_stderr_contains(&[said]);

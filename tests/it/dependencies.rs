@@ -122,7 +122,7 @@ fn select(target: &str, row: &str, more: &[&str]) -> serde_json::Value {
 #[test]
 fn a_selected_row_is_decided_without_the_rows_that_it_depends_on() {
     for row in ["stream.twin_tool", "tool_choice.auto.disable_parallel_tool_use"] {
-        let rows = select("deepseek", row, &[]);
+        let rows = select("deepseek@2025-12", row, &[]);
         assert_eq!(rows.as_array().unwrap().len(), 1);
         assert_ne!(rows[0]["verdict"]["status"], "skipped", "{rows}");
     }

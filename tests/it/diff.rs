@@ -19,21 +19,21 @@ fn run_target(folder: &Folder, target: &str, out: &str, more: &[&str]) {
 /// Runs the simulation of deepseek two times.
 fn two_runs(old: &[&str], new: &[&str]) -> Folder {
     let folder = Folder::new();
-    run_target(&folder, "deepseek", "old", old);
-    run_target(&folder, "deepseek", "new", new);
+    run_target(&folder, "deepseek@2025-12", "old", old);
+    run_target(&folder, "deepseek@2025-12", "new", new);
     folder
 }
 
 /// Runs it two times, the second time with these simulator options.
 fn two_runs_with(options: &str) -> Folder {
     let folder = Folder::new();
-    run_target(&folder, "deepseek", "old", &[]);
-    run_target(&folder, "deepseek", "new", &folder.write_simulator_file(options));
+    run_target(&folder, "deepseek@2025-12", "old", &[]);
+    run_target(&folder, "deepseek@2025-12", "new", &folder.write_simulator_file(options));
     folder
 }
 
 fn diff(folder: &Folder, more: &[&str]) -> FinishedRun {
-    folder.run(["diff", "old/results-deepseek.json", "new/results-deepseek.json"].iter().chain(more))
+    folder.run(["diff", "old/results-deepseek-2025-12.json", "new/results-deepseek-2025-12.json"].iter().chain(more))
 }
 
 fn diff_json(folder: &Folder, more: &[&str]) -> Value {
@@ -49,14 +49,18 @@ fn a_loss_exits_with_1_and_a_gain_with_0() {
     {
         assert!(finished.stdout.contains(part), "no {part} in:\n{}", finished.stdout);
     }
-    let back = folder.run(["diff", "new/results-deepseek.json", "old/results-deepseek.json"]).assert_exit_code(0);
+    let back = folder
+        .run(["diff", "new/results-deepseek-2025-12.json", "old/results-deepseek-2025-12.json"])
+        .assert_exit_code(0);
     assert!(back.stdout.contains("Gained (2)") && back.stdout.contains("0 regressions"), "{}", back.stdout);
 }
 
 #[test]
 fn equal_results_have_no_difference() {
     let folder = two_runs(&[], &[]);
-    let same = folder.run(["diff", "old/results-deepseek.json", "old/results-deepseek.json"]).assert_exit_code(0);
+    let same = folder
+        .run(["diff", "old/results-deepseek-2025-12.json", "old/results-deepseek-2025-12.json"])
+        .assert_exit_code(0);
     assert!(same.stdout.contains("No difference: 4 rows"), "{}", same.stdout);
     // Two runs with the same server have equal verdicts.
     assert!(diff(&folder, &["--strict"]).assert_exit_code(0).stdout.contains("No difference"));
@@ -112,7 +116,9 @@ fn a_new_finding_with_severity_error_is_a_regression() {
         "{}",
         finished.stdout
     );
-    folder.run(["diff", "new/results-deepseek.json", "old/results-deepseek.json", "--strict"]).assert_exit_code(0);
+    folder
+        .run(["diff", "new/results-deepseek-2025-12.json", "old/results-deepseek-2025-12.json", "--strict"])
+        .assert_exit_code(0);
 }
 
 #[test]
@@ -128,8 +134,8 @@ fn a_row_that_becomes_inconclusive_is_a_regression_only_with_strict() {
 fn two_targets_are_compared_and_the_differing_settings_are_named() {
     let folder = Folder::new();
     run_target(&folder, "anthropic", "a", &[]);
-    run_target(&folder, "deepseek", "b", &["--confidence", "0.95"]);
-    let files = ["diff", "a/results-anthropic.json", "b/results-deepseek.json"];
+    run_target(&folder, "deepseek@2025-12", "b", &["--confidence", "0.95"]);
+    let files = ["diff", "a/results-anthropic.json", "b/results-deepseek-2025-12.json"];
     let finished = folder.run(files).assert_exit_code(1);
     let parts = [
         "What would change by moving from anthropic to deepseek",
@@ -161,22 +167,22 @@ fn new_and_missing_rows_are_reported() {
 #[test]
 fn incomplete_edited_and_wrong_files_are_rejected() {
     let folder = two_runs(&[], &[]);
-    let text = folder.read("new/results-deepseek.json");
-    let recording = folder.read("new/recording-deepseek.jsonl");
+    let text = folder.read("new/results-deepseek-2025-12.json");
+    let recording = folder.read("new/recording-deepseek-2025-12.jsonl");
     for (content, part) in [
         (&text[..text.len() - 9], "the file is incomplete"),
         (&text.replacen("\"outcome\": \"conforms\"", "\"outcome\": \"exceeds\"", 1), "The file was edited"),
         (&text.replacen("fieldtest-results/2", "fieldtest-results/0", 1), "fieldtest-results/0"),
         (&recording, "This is a recording"),
     ] {
-        folder.write("new/results-deepseek.json", content);
-        diff(&folder, &[]).assert_exit_code(2).assert_stderr_contains(&["new/results-deepseek.json", part]);
+        folder.write("new/results-deepseek-2025-12.json", content);
+        diff(&folder, &[]).assert_exit_code(2).assert_stderr_contains(&["new/results-deepseek-2025-12.json", part]);
     }
     folder
-        .run(["diff", "old/results-deepseek.json", "nowhere.json"])
+        .run(["diff", "old/results-deepseek-2025-12.json", "nowhere.json"])
         .assert_exit_code(2)
         .assert_stderr_contains(&["nowhere.json"]);
-    folder.run(["diff", "old/results-deepseek.json"]).assert_exit_code(2).assert_stderr_contains(&["NEW"]);
+    folder.run(["diff", "old/results-deepseek-2025-12.json"]).assert_exit_code(2).assert_stderr_contains(&["NEW"]);
 }
 
 #[test]

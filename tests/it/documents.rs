@@ -83,7 +83,8 @@ fn example_case_files_load_and_every_example_row_can_fail() {
 fn the_example_simulator_file_is_accepted() {
     let folder = Folder::new();
     assert_eq!(write_example_files(&folder, "docs/simulator.md"), 1);
-    let arguments = ["run", "deepseek", "--simulate", "--simulator", "slow-and-noisy.yaml", "--select", "header.*"];
+    let arguments =
+        ["run", "deepseek@2025-12", "--simulate", "--simulator", "slow-and-noisy.yaml", "--select", "header.*"];
     folder.run(arguments.into_iter().chain(["--no-progress"])).assert_exit_code(0);
 }
 

@@ -14,7 +14,7 @@ const MAX_SUMMARY_BYTES: usize = 1024 * 1024;
 /// A run of two rows of the simulated deepseek. One row contradicts its claim.
 const RUN_ARGUMENTS: [&str; 12] = [
     "run",
-    "deepseek",
+    "deepseek@2025-12",
     "--simulate",
     "--select",
     "field.stop_sequences",
@@ -63,7 +63,7 @@ fn every_format_shows_the_contradiction() {
         folder.read("out/matrix.html").contains("<strong>The")
             || folder.read("out/matrix.html").contains("is simulated")
     );
-    let badge: serde_json::Value = serde_json::from_str(&folder.read("out/badge-deepseek.json")).unwrap();
+    let badge: serde_json::Value = serde_json::from_str(&folder.read("out/badge-deepseek-2025-12.json")).unwrap();
     let expected = serde_json::json!({
         "schemaVersion": 1, "label": "deepseek (simulated)", "message": "1 conform, 1 contradicted", "color": "red",
     });
@@ -77,9 +77,9 @@ fn results_can_be_rendered_again_without_requests() {
     let folder = Folder::new();
     run(&folder, &[], &[]).assert_exit_code(1);
     folder
-        .run(["report", "out/results-deepseek.json", "--out", "again", "--format", "junit,html,badge"])
+        .run(["report", "out/results-deepseek-2025-12.json", "--out", "again", "--format", "junit,html,badge"])
         .assert_exit_code(0);
-    for file in ["junit.xml", "matrix.html", "badge-deepseek.json"] {
+    for file in ["junit.xml", "matrix.html", "badge-deepseek-2025-12.json"] {
         assert_eq!(folder.read(&format!("again/{file}")), folder.read(&format!("out/{file}")), "{file}");
     }
     assert!(!folder.exists("again/matrix.md"));
@@ -89,9 +89,9 @@ fn results_can_be_rendered_again_without_requests() {
 fn two_runs_of_a_target_have_two_badges() {
     let folder = Folder::new();
     run(&folder, &[], &[]).assert_exit_code(1);
-    let results = "out/results-deepseek.json";
+    let results = "out/results-deepseek-2025-12.json";
     folder.run(["report", results, results, "--out", "again", "--format", "badge"]).assert_exit_code(0);
-    assert_eq!(folder.file_names("again", "badge-"), ["badge-deepseek-2.json", "badge-deepseek.json"]);
+    assert_eq!(folder.file_names("again", "badge-"), ["badge-deepseek-2025-12-2.json", "badge-deepseek-2025-12.json"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_step_summary_is_appended_and_limited_to_the_maximum_of_github() {
 #[test]
 fn an_undetermined_row_fails_with_strict() {
     let folder = Folder::new();
-    let arguments = ["run", "deepseek", "--simulate", "--select", "field.system", "--select", "field.metadata"];
+    let arguments = ["run", "deepseek@2025-12", "--simulate", "--select", "field.system", "--select", "field.metadata"];
     let more =
         [&folder.write_simulator_file("disobedience: 1\n")[..], &["--format", "junit,github", "--out", "out"]].concat();
     let loose = folder.run(arguments.iter().chain(&more)).assert_exit_code(0);
@@ -131,7 +131,8 @@ fn an_undetermined_row_fails_with_strict() {
 fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     let folder = Folder::new();
     run(&folder, &[], &[]).assert_exit_code(1);
-    let write = ["baseline", "write", "out/results-deepseek.json", "-o", "known.yaml", "--reason", "refused until 1.4"];
+    let write =
+        ["baseline", "write", "out/results-deepseek-2025-12.json", "-o", "known.yaml", "--reason", "refused until 1.4"];
     folder.run(write).assert_exit_code(0);
     let finished = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
     assert!(!finished.stdout.contains("::error"), "{}", finished.stdout);
@@ -147,7 +148,7 @@ fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     assert_eq!(ty.as_deref(), Some("expected"));
     assert!(message.as_deref().unwrap().contains("refused until 1.4"), "{message:?}");
     assert!(folder.read("out/matrix.html").contains("compared with known.yaml"));
-    assert!(folder.read("out/badge-deepseek.json").contains("\"orange\""));
+    assert!(folder.read("out/badge-deepseek-2025-12.json").contains("\"orange\""));
     // The gateway is fixed, so the entry is stale.
     let fixed_run: Vec<&str> =
         RUN_ARGUMENTS.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
@@ -172,8 +173,19 @@ fn text_of_a_hostile_server_becomes_no_command_and_no_markup() {
     });
     let folder = Folder::new();
     let url = server.url();
-    let arguments =
-        ["run", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--select", "field.s*", "--retries", "0"];
+    let arguments = [
+        "run",
+        "--base-url",
+        &url,
+        "--model",
+        "m",
+        "--claims",
+        "deepseek@2025-12",
+        "--select",
+        "field.s*",
+        "--retries",
+        "0",
+    ];
     let name = ["--name", "::warning::x", "--out", "out", "--format", ALL_FORMATS];
     let finished = folder.run(arguments.iter().chain(&name)).assert_exit_code(3);
     let ours = ["::error title=", "::warning title=", "::notice title="];

@@ -33,7 +33,7 @@ const HTML: &str = "<!DOCTYPE html><html><title>Sign in</title><p>Welcome to the
 /// Returns the arguments of a run of two rows against a URL.
 fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let rows = ["--select", "field.stop_sequences", "--select", "field.system"];
-    let mut arguments = vec!["run", "--base-url", url, "--model", "m", "--claims", "deepseek", "--out", "out"];
+    let mut arguments = vec!["run", "--base-url", url, "--model", "m", "--claims", "deepseek@2025-12", "--out", "out"];
     arguments.extend(["--api-key-env", "KEY", "--retries", "0"]);
     arguments.extend(if more.contains(&"--timeout") { &[][..] } else { &["--timeout", "30"] });
     arguments.extend(if more.contains(&"--select") { &[][..] } else { &rows });
@@ -548,7 +548,9 @@ fn the_recording_of_a_killed_run_can_be_judged() {
 #[test]
 fn half_a_million_frames_are_processed_one_by_one() {
     let folder = Folder::new();
-    folder.run(["run", "deepseek", "--simulate", "--out", "out", "--select", "field.stream"]).assert_exit_code(0);
+    folder
+        .run(["run", "deepseek@2025-12", "--simulate", "--out", "out", "--select", "field.stream"])
+        .assert_exit_code(0);
     let [recording] = folder.file_names("out", "recording-").try_into().unwrap();
     let path = format!("out/{recording}");
     let judge_again = || folder.run(["judge", &path, "--out", "again"]);

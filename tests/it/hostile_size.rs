@@ -54,7 +54,19 @@ fn run(server: &TestServer, more: &[&str]) -> (Folder, FinishedRun) {
     let folder = Folder::new();
     let url = server.url();
     let arguments = [
-        &["run", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--out", "out", "--api-key-env", "KEY"][..],
+        &[
+            "run",
+            "--base-url",
+            &url,
+            "--model",
+            "m",
+            "--claims",
+            "deepseek@2025-12",
+            "--out",
+            "out",
+            "--api-key-env",
+            "KEY",
+        ][..],
         &["--select", "field.s*"],
         if more.is_empty() { &["--retries", "0"] } else { more },
     ];

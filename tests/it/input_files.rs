@@ -22,7 +22,7 @@ fn huge_files_and_endless_devices_are_rejected() {
         (&["report", "huge.yaml"], "larger than 32 MiB"),
         (&["report", "/dev/zero"], "larger than 32 MiB"),
         (&["run", "--targets", "/dev/zero"], "larger than 32 MiB"),
-        (&["run", "deepseek", "--simulate", "--simulator", "/dev/zero"], "larger than 32 MiB"),
+        (&["run", "deepseek@2025-12", "--simulate", "--simulator", "/dev/zero"], "larger than 32 MiB"),
         (&["judge", "/dev/zero"], "longer than 64 MiB"),
         (&["judge", "huge.yaml"], "longer than 64 MiB"),
     ] {
@@ -55,17 +55,19 @@ fn written_files_replace_symlinks() {
     for (name, victim) in [
         ("matrix.md", "../victim-1"),
         ("matrix.partial", "../victim-2"),
-        ("recording-deepseek.jsonl", "../victim-3"),
-        ("results-deepseek.json", "../missing"),
+        ("recording-deepseek-2025-12.jsonl", "../victim-3"),
+        ("results-deepseek-2025-12.json", "../missing"),
     ] {
         symlink(victim, folder.path().join("out").join(name)).unwrap();
     }
-    folder.run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "out"]).assert_exit_code(0);
+    folder
+        .run(["run", "deepseek@2025-12", "--simulate", "--select", "field.top_k", "--out", "out"])
+        .assert_exit_code(0);
     for name in ["victim-1", "victim-2", "victim-3"] {
         assert_eq!(folder.read(name), "untouched");
     }
     assert!(!folder.exists("missing"));
-    for name in ["matrix.md", "recording-deepseek.jsonl", "results-deepseek.json"] {
+    for name in ["matrix.md", "recording-deepseek-2025-12.jsonl", "results-deepseek-2025-12.json"] {
         let found = fs::symlink_metadata(folder.path().join("out").join(name)).unwrap();
         assert!(found.is_file(), "{name} is a file of its own");
     }

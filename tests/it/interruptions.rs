@@ -55,8 +55,19 @@ impl ResponseCache {
 
 /// Returns the command `fieldtest run` for a server and an output folder, with more arguments.
 fn command(folder: &Folder, url: &str, out: &str, more: &[&str]) -> Command {
-    let target =
-        ["run", "--base-url", url, "--model", "m", "--name", "it", "--api-key-env", "KEY", "--claims", "deepseek"];
+    let target = [
+        "run",
+        "--base-url",
+        url,
+        "--model",
+        "m",
+        "--name",
+        "it",
+        "--api-key-env",
+        "KEY",
+        "--claims",
+        "deepseek@2025-12",
+    ];
     let rows = ROW_IDS.iter().flat_map(|glob| ["--select", glob]);
     let rest = ["--out", out, "--seed", "7", "--retries", "0", "--no-progress"];
     let mut command = folder.command(target.into_iter().chain(rows).chain(rest).chain(more.iter().copied()));
@@ -249,16 +260,16 @@ mod killed_runs {
             [&folder.write_simulator_file(simulator_options)[..], &["--flip", "field.top_k=supported"]].concat();
         folder.write("slow.yaml", format!("{simulator_options}latency_ms: 5\njitter_ms: 10\n"));
         let rows = ["--select", "field.*", "--select", "tools.*", "--no-progress"];
-        let complete = ["run", "deepseek", "--simulate", "--out", "whole"];
+        let complete = ["run", "deepseek@2025-12", "--simulate", "--out", "whole"];
         folder.run(complete.iter().chain(&rows).chain(&options)).assert_exit_code(0);
         let mut interrupted = 0;
         for n in 0..6 {
             let after: usize = random.random_range(1..150);
             let context = format!("seed {seed}, kill {n}, after {after} lines");
             let _ = fs::remove_dir_all(folder.path().join("out"));
-            let slow = ["run", "deepseek", "--simulate", "--out", "out", "--simulator", "slow.yaml"];
+            let slow = ["run", "deepseek@2025-12", "--simulate", "--out", "out", "--simulator", "slow.yaml"];
             let mut running = RunningCommand::start(folder.command(slow.iter().chain(&rows).chain(&options[2..])));
-            let path = folder.path().join("out/recording-deepseek.jsonl");
+            let path = folder.path().join("out/recording-deepseek-2025-12.jsonl");
             let lines = || fs::read_to_string(&path).map_or(0, |text| text.lines().count());
             while !running.has_ended() && lines() < after {
                 thread::sleep(Duration::from_millis(1));
@@ -268,7 +279,12 @@ mod killed_runs {
             // The recording names the target. The simulator options have to be given again.
             folder.run(["run", "--resume", "out", "--out", "out"].iter().chain(&options)).assert_exit_code(0);
             assert_no_duplicates(&read_recording(&path), &context);
-            assert_same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", &context);
+            assert_same_results(
+                &folder,
+                "whole/results-deepseek-2025-12.json",
+                "out/results-deepseek-2025-12.json",
+                &context,
+            );
         }
         assert!(interrupted >= 3, "only {interrupted} runs were interrupted");
         folder
@@ -442,24 +458,25 @@ mod stopped_runs {
             .run(["run", "--resume", "out", "--out", "out"])
             .assert_exit_code(0)
             .assert_stderr_contains(&["deepseek: resuming", "tencent-lkeap: resuming"]);
-        for name in ["results-deepseek.json", "results-tencent-lkeap.json"] {
+        for name in ["results-deepseek-2025-12.json", "results-tencent-lkeap-2025-12.json"] {
             assert_same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
         }
         // An interruption before the first recorded line has the same effect as a missing file.
-        folder.write("out/recording-tencent-lkeap.jsonl", "{\"header\":{");
-        let named = ["run", "deepseek", "tencent-lkeap", "--simulate", "--resume", "out", "--out", "out"];
+        folder.write("out/recording-tencent-lkeap-2025-12.jsonl", "{\"header\":{");
+        let named =
+            ["run", "deepseek@2025-12", "tencent-lkeap@2025-12", "--simulate", "--resume", "out", "--out", "out"];
         folder
             .run(named.iter().chain(&rows))
             .assert_exit_code(0)
-            .assert_stderr_contains(&["recording-deepseek.jsonl is complete"]);
+            .assert_stderr_contains(&["recording-deepseek-2025-12.jsonl is complete"]);
         assert_eq!(
             folder.file_names("out", "recording-"),
-            ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"]
+            ["recording-deepseek-2025-12.jsonl", "recording-tencent-lkeap-2025-12.jsonl"]
         );
         assert_same_results(
             &folder,
-            "whole/results-tencent-lkeap.json",
-            "out/results-tencent-lkeap.json",
+            "whole/results-tencent-lkeap-2025-12.json",
+            "out/results-tencent-lkeap-2025-12.json",
             "not started",
         );
     }
@@ -469,14 +486,14 @@ mod stopped_runs {
 fn a_shard_resumes_as_the_same_shard() {
     let folder = Folder::new();
     let rows = ["--select", "field.*", "--select", "tools.*", "--select", "tool_choice.*"];
-    let shard = ["run", "deepseek", "--simulate", "--shard", "2/3", "--no-progress"];
+    let shard = ["run", "deepseek@2025-12", "--simulate", "--shard", "2/3", "--no-progress"];
     let shard = [&shard[..], &rows, &["--out"]].concat();
     folder.run(shard.iter().chain(&["whole"])).assert_exit_code(0);
     folder
         .run(shard.iter().chain(&["out", "--max-requests", "12"]))
         .assert_stderr_contains(&["`fieldtest run --resume out/recording-"]);
     folder.run(["run", "--resume", "out", "--out", "out"]).assert_exit_code(0);
-    assert_same_results(&folder, "whole/results-deepseek.json", "out/results-deepseek.json", "a shard");
+    assert_same_results(&folder, "whole/results-deepseek-2025-12.json", "out/results-deepseek-2025-12.json", "a shard");
 }
 
 mod rejected_resumes {
@@ -572,7 +589,11 @@ mod rejected_resumes {
             .assert_stderr_contains(&["no recording-*.jsonl in the folder"]);
         let select = ["--select", "field.top_k", "--no-progress"];
         folder
-            .run(["run", "deepseek", "--simulate", "--redact", "content", "--out", "texts"].iter().chain(&select))
+            .run(
+                ["run", "deepseek@2025-12", "--simulate", "--redact", "content", "--out", "texts"]
+                    .iter()
+                    .chain(&select),
+            )
             .assert_exit_code(0);
         folder
             .run(["run", "--resume", "texts"])
@@ -674,7 +695,7 @@ mod write_errors {
         let in_use = "in use by another fieldtest";
         run(&folder, &url, "out", &[]).assert_exit_code(2).assert_stderr_contains(&["out is in use", in_use]);
         folder
-            .run(["run", "deepseek", "--simulate", "--out", "out"])
+            .run(["run", "deepseek@2025-12", "--simulate", "--out", "out"])
             .assert_exit_code(2)
             .assert_stderr_contains(&[in_use]);
         folder.run(["judge", RECORDING, "--out", "out"]).assert_exit_code(2).assert_stderr_contains(&[in_use]);
@@ -687,7 +708,9 @@ mod write_errors {
             .assert_stderr_contains(&["another run is writing it"]);
         assert_eq!(server.received_requests().len(), received, "nothing was sent");
         // Another folder is free.
-        folder.run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "other"]).assert_exit_code(0);
+        folder
+            .run(["run", "deepseek@2025-12", "--simulate", "--select", "field.top_k", "--out", "other"])
+            .assert_exit_code(0);
         block.store(false, Ordering::SeqCst);
         first.wait_for_end().assert_exit_code(1);
         assert_eq!(read_recording(&folder.path().join(RECORDING)).exchanges.len(), server.received_requests().len());

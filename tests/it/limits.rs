@@ -24,8 +24,19 @@ use crate::common::{binary, server};
 const SELECT: [&str; 4] = ["--select", "{count_tokens,models}*", "--select", "{field,tools}.*"];
 
 fn run(folder: &Folder, url: &str, more: &[&str]) -> FinishedRun {
-    let target =
-        ["run", "--base-url", url, "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek", "--out", "out"];
+    let target = [
+        "run",
+        "--base-url",
+        url,
+        "--model",
+        "m",
+        "--api-key-env",
+        "KEY",
+        "--claims",
+        "deepseek@2025-12",
+        "--out",
+        "out",
+    ];
     folder.run_with_env(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&target[..], &SELECT, more].concat())
 }
 
@@ -150,8 +161,17 @@ fn no_limit_is_exceeded_whatever_the_server_does() {
 #[test]
 fn all_targets_of_a_command_share_one_budget() {
     let folder = Folder::new();
-    let arguments =
-        ["run", "deepseek", "tencent-lkeap", "anthropic", "--simulate", "--max-requests", "90", "--out", "out"];
+    let arguments = [
+        "run",
+        "deepseek@2025-12",
+        "tencent-lkeap@2025-12",
+        "anthropic",
+        "--simulate",
+        "--max-requests",
+        "90",
+        "--out",
+        "out",
+    ];
     folder.run([&arguments[..], &["--concurrency", "8"]].concat()).assert_stderr_contains(&["the budget was used up"]);
     let sent: u64 = folder
         .file_names("out", "results-")
@@ -250,7 +270,8 @@ fn a_run_waits_for_a_limit_that_was_exhausted_before_it_started() {
     });
     let folder = Folder::new();
     // The wait before the only retry is at most 1 second.
-    let run = ["run", "--base-url", &server.url(), "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek"];
+    let run =
+        ["run", "--base-url", &server.url(), "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek@2025-12"];
     let more = ["--select", "field.{system,stop_sequences}", "--retries", "1", "--out", "out", "-v"];
     let ended =
         folder.run_with_env(&[("KEY", simulator::DEFAULT_CREDENTIAL)], &[&run[..], &more].concat()).assert_exit_code(0);

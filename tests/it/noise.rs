@@ -63,7 +63,7 @@ fn verdicts_stay_correct_under_noise() {
 
 #[test]
 fn a_wrong_verdict_is_counted() {
-    let honest = MeasuredServer::new(bundled_target("deepseek"), ServerKind::AsClaimed, 1);
+    let honest = MeasuredServer::new(bundled_target("deepseek@2025-12"), ServerKind::AsClaimed, 1);
     let seen = block_on(observe(honest.clone(), NoiseCondition::Calm, 0));
     // The same responses, compared with another truth.
     let mut mislabelled = honest.clone();
@@ -87,7 +87,7 @@ fn a_wrong_verdict_is_counted() {
 
 #[test]
 fn rows_that_noise_left_undecided_are_counted_apart_from_rows_that_are_never_decided() {
-    let server = MeasuredServer::new(bundled_target("deepseek"), ServerKind::AsClaimed, 1);
+    let server = MeasuredServer::new(bundled_target("deepseek@2025-12"), ServerKind::AsClaimed, 1);
     let calm = block_on(observe(server.clone(), NoiseCondition::Calm, 0));
     let mut noisy = calm.clone();
     for row in &mut noisy.rows[..2] {
@@ -135,11 +135,12 @@ fn flipped_servers_cover_every_row_in_every_status() {
 
 #[test]
 fn the_same_seed_gives_the_same_server() {
-    let flips = |seed| MeasuredServer::new(bundled_target("deepseek"), ServerKind::Flipped, seed).flips;
+    let flips = |seed| MeasuredServer::new(bundled_target("deepseek@2025-12"), ServerKind::Flipped, seed).flips;
     assert_eq!(flips(3), flips(3));
     assert_ne!(flips(3), flips(4));
     for (row, status) in flips(3) {
-        let claimed = bundled_target("deepseek").claims.get(row).map_or(ClaimStatus::Supported, |claim| claim.status);
+        let claimed =
+            bundled_target("deepseek@2025-12").claims.get(row).map_or(ClaimStatus::Supported, |claim| claim.status);
         assert_ne!(claimed, status, "{row} is not flipped");
         assert!(CATALOG.experiment(row).is_some());
     }
@@ -148,7 +149,7 @@ fn the_same_seed_gives_the_same_server() {
 #[test]
 fn a_run_with_one_row_at_a_time_is_deterministic() {
     let run = || {
-        let server = MeasuredServer::new(bundled_target("tencent-lkeap"), ServerKind::Flipped, 5);
+        let server = MeasuredServer::new(bundled_target("tencent-lkeap@2025-12"), ServerKind::Flipped, 5);
         let seen = block_on(observe(server, NoiseCondition::Faults, 0));
         (seen.attempts, seen.input_tokens, seen.rows.into_iter().map(|row| row.reason).collect::<Vec<_>>())
     };

@@ -132,7 +132,7 @@ async fn runs_stay_within_their_plan_and_near_its_estimate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_stay_within_their_plan_whatever_the_server_does() {
-    let target = bundled_target("deepseek");
+    let target = bundled_target("deepseek@2025-12");
     let rows = testable_rows(target);
     let impaired = |impairments: SimulatorImpairments| SimulatorConfig {
         impairments,
@@ -183,10 +183,10 @@ async fn runs_stay_within_their_plan_whatever_the_server_does() {
 #[test]
 fn a_plan_needs_no_credential_and_reports_a_missing_one() {
     let folder = Folder::new();
-    let plan = plan_as_json(&folder, &[&["deepseek"], &SELECT[..]].concat());
+    let plan = plan_as_json(&folder, &[&["deepseek@2025-12"], &SELECT[..]].concat());
     let target = &plan["targets"][0];
     assert!(target["missing_credential"].as_str().unwrap().contains("DEEPSEEK_API_KEY"), "{target}");
-    let arguments = [&["plan", "deepseek"], &SELECT[..]].concat();
+    let arguments = [&["plan", "deepseek@2025-12"], &SELECT[..]].concat();
     let plain = folder.run(&arguments).assert_exit_code(0).stdout;
     assert!(plain.contains("credential   missing") && plain.contains("DEEPSEEK_API_KEY"), "{plain}");
     // The plan does not print an existing credential.
@@ -195,7 +195,7 @@ fn a_plan_needs_no_credential_and_reports_a_missing_one() {
     assert!(!with_credential.stdout.contains("credential   missing"), "{}", with_credential.stdout);
     assert!(!format!("{}{}", with_credential.stdout, with_credential.stderr).contains("canary"));
     assert!(folder.all_files().is_empty(), "a plan writes no files");
-    for simulated in [&["plan"][..], &["plan", "deepseek", "--simulate"]] {
+    for simulated in [&["plan"][..], &["plan", "deepseek@2025-12", "--simulate"]] {
         let output = folder.run([simulated, &SELECT[..]].concat()).assert_exit_code(0).stdout;
         assert!(!output.contains("credential   missing"), "{output}");
     }
@@ -205,7 +205,7 @@ fn a_plan_needs_no_credential_and_reports_a_missing_one() {
 fn a_plan_adds_up_targets_and_checks_prices_and_budgets() {
     let folder = Folder::new();
     let priced = ["--price-input", "1", "--price-output", "10"];
-    let plan = plan_as_json(&folder, &[&["deepseek", "anthropic"], &SELECT[..], &priced].concat());
+    let plan = plan_as_json(&folder, &[&["deepseek@2025-12", "anthropic"], &SELECT[..], &priced].concat());
     let (first, second, all) = (&plan["targets"][0]["planned"], &plan["targets"][1]["planned"], &plan["planned"]);
     for bound in ["min", "expected", "max"] {
         let requests = |plan: &Value| plan["requests"][bound].as_u64().unwrap();
@@ -220,18 +220,21 @@ fn a_plan_adds_up_targets_and_checks_prices_and_budgets() {
     let expected = all["requests"]["expected"].as_u64().unwrap();
     for (bound, fits) in [(1, "no"), (expected, "expected"), (1_000_000, "always")] {
         let bound = bound.to_string();
-        let plan = plan_as_json(&folder, &[&["deepseek", "anthropic", "--max-requests", &bound], &SELECT[..]].concat());
+        let plan = plan_as_json(
+            &folder,
+            &[&["deepseek@2025-12", "anthropic", "--max-requests", &bound], &SELECT[..]].concat(),
+        );
         assert_eq!(plan["fits"][0]["fits"], fits, "{plan}");
     }
-    let arguments = [&["plan", "deepseek", "--max-cost", "0.000001"], &SELECT[..], &priced].concat();
+    let arguments = [&["plan", "deepseek@2025-12", "--max-cost", "0.000001"], &SELECT[..], &priced].concat();
     let output = folder.run(arguments).assert_exit_code(0).stdout;
     assert!(output.contains("--max-cost 0.000001: the run does not fit"), "{output}");
     folder
-        .run(["plan", "deepseek", "--max-cost", "1"])
+        .run(["plan", "deepseek@2025-12", "--max-cost", "1"])
         .assert_exit_code(2)
         .assert_stderr_contains(&["--max-cost needs prices for deepseek", "--price-input"]);
     folder
-        .run(["plan", "deepseek", "--price-input", "1"])
+        .run(["plan", "deepseek@2025-12", "--price-input", "1"])
         .assert_exit_code(2)
         .assert_stderr_contains(&["--price-output"]);
 }
@@ -239,22 +242,24 @@ fn a_plan_adds_up_targets_and_checks_prices_and_budgets() {
 #[test]
 fn repeats_multiply_the_plan() {
     let folder = Folder::new();
-    let plan = plan_as_json(&folder, &[&["deepseek", "--repeat", "3"], &SELECT[..]].concat());
+    let plan = plan_as_json(&folder, &[&["deepseek@2025-12", "--repeat", "3"], &SELECT[..]].concat());
     let (one, all) = (&plan["targets"][0]["planned"], &plan["planned"]);
     assert_eq!(plan["runs"], 3);
     for path in ["/requests/min", "/requests/max", "/requests/expected", "/output_tokens/max", "/seconds/max"] {
         let number = |plan: &Value| plan.pointer(path).and_then(Value::as_f64).unwrap();
         assert!((3.0 * number(one) - number(all)).abs() < 1e-6, "{path}: {plan}");
     }
-    let output = folder.run([&["plan", "deepseek", "--repeat", "3"], &SELECT[..]].concat()).assert_exit_code(0).stdout;
+    let output =
+        folder.run([&["plan", "deepseek@2025-12", "--repeat", "3"], &SELECT[..]].concat()).assert_exit_code(0).stdout;
     assert!(output.contains("all 3 runs, one after the other"), "{output}");
 }
 
 #[test]
 fn the_planned_time_follows_from_rate_limits_or_response_times() {
     let folder = Folder::new();
-    let plan =
-        |more: &[&str]| plan_as_json(&folder, &[&["deepseek"], &SELECT[..], more].concat())["targets"][0].clone();
+    let plan = |more: &[&str]| {
+        plan_as_json(&folder, &[&["deepseek@2025-12"], &SELECT[..], more].concat())["targets"][0].clone()
+    };
     let seconds = |plan: &Value| plan["planned"]["seconds"]["expected"].as_f64().unwrap();
     let requests = |plan: &Value| plan["planned"]["requests"]["expected"].as_f64().unwrap();
     let limited = plan(&["--rpm", "60"]);
@@ -271,7 +276,8 @@ fn the_planned_time_follows_from_rate_limits_or_response_times() {
 fn plans_match_their_published_schema() {
     let folder = Folder::new();
     let validator = schema_validator("plan");
-    for more in [&["deepseek"][..], &["--base-url", "http://127.0.0.1:9", "--model", "m", "--max-tokens", "5"]] {
+    for more in [&["deepseek@2025-12"][..], &["--base-url", "http://127.0.0.1:9", "--model", "m", "--max-tokens", "5"]]
+    {
         let plan = plan_as_json(&folder, &[more, &SELECT[..]].concat());
         let errors: Vec<String> = validator.iter_errors(&plan).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}");
@@ -313,7 +319,7 @@ fn a_row_without_an_estimate_is_expected_to_need_its_minimum() {
 fn results_report_planned_and_actual_numbers() {
     let folder = Folder::new();
     let formats = ["--format", "terminal,markdown,html,json"];
-    let run = [&["run", "deepseek", "--simulate", "--out", "out"], &SELECT[..], &formats].concat();
+    let run = [&["run", "deepseek@2025-12", "--simulate", "--out", "out"], &SELECT[..], &formats].concat();
     let ended = folder.run(run).assert_exit_code(0);
     let totals = &folder.results("out")["totals"];
     let (sent, planned) = (totals["requests"].as_u64().unwrap(), &totals["planned"]["requests"]);
@@ -323,6 +329,6 @@ fn results_report_planned_and_actual_numbers() {
     // HTML escapes the slash.
     assert!(folder.read("out/matrix.html").contains("planned &#x2f; actual"));
     // The recording contains the plan, so `judge` reports it too.
-    folder.run(["judge", "out/recording-deepseek.jsonl", "-o", "again"]).assert_exit_code(0);
+    folder.run(["judge", "out/recording-deepseek-2025-12.jsonl", "-o", "again"]).assert_exit_code(0);
     assert_eq!(folder.results("again")["totals"]["planned"], totals["planned"]);
 }

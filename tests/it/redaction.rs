@@ -171,7 +171,7 @@ fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
     let folder = Folder::new();
     write_case_file(&folder);
     let run = |out: &str, more: &[&str]| {
-        let arguments = ["run", "deepseek", "--simulate", "--seed", "7", "--cases", "cases", "--out", out];
+        let arguments = ["run", "deepseek@2025-12", "--simulate", "--seed", "7", "--cases", "cases", "--out", out];
         let rows = ["own.*", "field.*", "content.*", "tool_choice.*", "error.*", "stream.*", "turns.*"];
         let select = rows.iter().flat_map(|glob| ["--select", glob]);
         let fault = folder.write_simulator_file("faults: [message.stop-reason-missing]\n");
@@ -190,7 +190,7 @@ fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
     }
     assert_eq!(before["summary"], after["summary"]);
     // All random code words.
-    let recording = folder.read("whole/recording-deepseek.jsonl");
+    let recording = folder.read("whole/recording-deepseek-2025-12.jsonl");
     let mut private_texts: BTreeSet<String> = BTreeSet::from([OWN_TEXT.to_owned()]);
     for line in recording.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -203,7 +203,7 @@ fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
         }
     }
     assert!(private_texts.len() > 20, "{}", private_texts.len());
-    for name in ["recording-deepseek.jsonl", "results-deepseek.json", "matrix.md"] {
+    for name in ["recording-deepseek-2025-12.jsonl", "results-deepseek-2025-12.json", "matrix.md"] {
         let content = folder.read(&format!("redacted/{name}"));
         for text in &private_texts {
             assert!(!content.contains(text), "`{text}` is in {name}");
@@ -216,15 +216,17 @@ fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
     }
     // `judge` and `--replay` give the results of the run.
     let cases = ["--cases", "cases"];
-    folder.run(["judge", "redacted/recording-deepseek.jsonl", "--out", "judged"].iter().chain(&cases));
-    folder.run(["run", "deepseek", "--replay", "redacted", "--out", "replayed"].iter().chain(&cases));
+    folder.run(["judge", "redacted/recording-deepseek-2025-12.jsonl", "--out", "judged"].iter().chain(&cases));
+    folder.run(["run", "deepseek@2025-12", "--replay", "redacted", "--out", "replayed"].iter().chain(&cases));
     for out in ["judged", "replayed"] {
-        let again = folder.read(&format!("{out}/results-deepseek.json"));
-        assert!(again == folder.read("redacted/results-deepseek.json"), "{out}");
+        let again = folder.read(&format!("{out}/results-deepseek-2025-12.json"));
+        assert!(again == folder.read("redacted/results-deepseek-2025-12.json"), "{out}");
     }
     // `judge` can compare it with other claims.
     folder.run(
-        ["judge", "redacted/recording-deepseek.jsonl", "--claims", "anthropic", "--out", "held"].iter().chain(&cases),
+        ["judge", "redacted/recording-deepseek-2025-12.jsonl", "--claims", "anthropic", "--out", "held"]
+            .iter()
+            .chain(&cases),
     );
     assert_eq!(folder.results("held")["target"]["claims"]["target"], "anthropic");
     assert_ne!(folder.results("held")["summary"]["contradicts"], after["summary"]["contradicts"]);
@@ -234,13 +236,23 @@ fn redaction_removes_texts_from_every_file_and_keeps_verdicts() {
 fn a_truncated_redacted_recording_decides_no_row() {
     let folder = Folder::new();
     folder
-        .run(["run", "deepseek", "--simulate", "--select", "field.top_k", "--redact", "content", "--out", "out"])
+        .run([
+            "run",
+            "deepseek@2025-12",
+            "--simulate",
+            "--select",
+            "field.top_k",
+            "--redact",
+            "content",
+            "--out",
+            "out",
+        ])
         .assert_exit_code(0);
-    let text = folder.read("out/recording-deepseek.jsonl");
+    let text = folder.read("out/recording-deepseek-2025-12.jsonl");
     let lines: Vec<&str> = text.lines().collect();
-    folder.write("cut/recording-deepseek.jsonl", lines[..lines.len() - 2].join("\n") + "\n");
+    folder.write("cut/recording-deepseek-2025-12.jsonl", lines[..lines.len() - 2].join("\n") + "\n");
     folder
-        .run(["run", "deepseek", "--replay", "cut", "--out", "again"])
+        .run(["run", "deepseek@2025-12", "--replay", "cut", "--out", "again"])
         .assert_exit_code(3)
         .assert_stderr_contains(&["partial"]);
     let row = &folder.results("again")["rows"][0];
@@ -249,10 +261,9 @@ fn a_truncated_redacted_recording_decides_no_row() {
     // Edited results are rejected.
     let edited = text.replacen("\"conforms\",\"silent\"", "\"contradicts\",\"silent\"", 1);
     assert_ne!(edited, text);
-    folder.write("cut/recording-deepseek.jsonl", edited);
-    folder.run(["run", "deepseek", "--replay", "cut", "--out", "again"]).assert_exit_code(2).assert_stderr_contains(&[
-        "line ",
-        "the results",
-        "edited",
-    ]);
+    folder.write("cut/recording-deepseek-2025-12.jsonl", edited);
+    folder
+        .run(["run", "deepseek@2025-12", "--replay", "cut", "--out", "again"])
+        .assert_exit_code(2)
+        .assert_stderr_contains(&["line ", "the results", "edited"]);
 }

@@ -29,11 +29,11 @@ fn row<'a>(results: &'a Value, id: &str) -> &'a Value {
 fn a_replay_gives_the_same_results_byte_for_byte() {
     let folder = Folder::new();
     for (target, deviations, more) in [
-        ("deepseek", "", vec!["--concurrency", "16"]),
-        ("deepseek", "disobedience: 0.3\ninject_529: 0.1\ninject_reset: 0.1\n", vec![]),
-        ("tencent-lkeap", "faults: [sse.message-stop-missing]\n", vec!["--flip", "field.system=ignored"]),
+        ("deepseek@2025-12", "", vec!["--concurrency", "16"]),
+        ("deepseek@2025-12", "disobedience: 0.3\ninject_529: 0.1\ninject_reset: 0.1\n", vec![]),
+        ("tencent-lkeap@2025-12", "faults: [sse.message-stop-missing]\n", vec!["--flip", "field.system=ignored"]),
         ("anthropic", "", vec!["--max-requests", "60"]),
-        ("deepseek", "faults: [http.redirect]\n", vec![]),
+        ("deepseek@2025-12", "faults: [http.redirect]\n", vec![]),
     ] {
         let mut arguments = selects(&MIXED[..6]);
         arguments.extend(["--record", "rec"]);
@@ -64,7 +64,7 @@ fn a_replay_reports_an_endpoint_that_stopped_responding() {
     });
     let url = failing.url();
     let run = ["run", "--base-url", &url, "--model", "m", "--name", "dies", "--api-key-env", "KEY", "--out", "out"];
-    let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek"];
+    let more = ["--select", "field.*", "--retries", "0", "--claims", "deepseek@2025-12"];
     let ended = folder.run_with_env(&[("KEY", "fieldtest-simulator")], &[&run[..], &more].concat());
     assert!(ended.stderr.contains("stopped responding"), "{}", ended.stderr);
     folder.run(["run", "--replay", "out", "--out", "again"]).assert_stderr_contains(&["stopped responding"]);
@@ -76,31 +76,38 @@ fn a_replay_without_a_target_replays_every_recording_of_the_folder() {
     let folder = Folder::new();
     folder.run(["run", "--select", "field.top_k", "--out", "out"]).assert_exit_code(0);
     folder.run(["run", "--replay", "out", "--out", "again"]).assert_exit_code(0);
-    assert_eq!(folder.file_names("again", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
+    assert_eq!(
+        folder.file_names("again", "results-"),
+        ["results-deepseek-2025-12.json", "results-tencent-lkeap-2025-12.json"]
+    );
     // `--replay` also accepts a file.
-    folder.run(["run", "--replay", "out/recording-deepseek.jsonl", "--out", "one"]).assert_exit_code(0);
-    assert_eq!(folder.file_names("one", "results-"), ["results-deepseek.json"]);
+    folder.run(["run", "--replay", "out/recording-deepseek-2025-12.jsonl", "--out", "one"]).assert_exit_code(0);
+    assert_eq!(folder.file_names("one", "results-"), ["results-deepseek-2025-12.json"]);
 }
 
 #[test]
 fn a_replay_follows_select_and_claims() {
     let folder = Folder::new();
-    run_simulated(&folder, "deepseek", "out", &["--select", "field.*"]).assert_exit_code(0);
+    run_simulated(&folder, "deepseek@2025-12", "out", &["--select", "field.*"]).assert_exit_code(0);
     let all = folder.results("out");
     // A single row gets the same verdict, although its shared requests carry the id of another row.
-    folder.run(["run", "deepseek", "--replay", "out", "--select", "field.top_k", "--out", "one"]).assert_exit_code(0);
+    folder
+        .run(["run", "deepseek@2025-12", "--replay", "out", "--select", "field.top_k", "--out", "one"])
+        .assert_exit_code(0);
     let one = folder.results("one");
     assert_eq!(one["rows"].as_array().unwrap().len(), 1);
     assert_eq!(row(&one, "field.top_k")["verdict"], row(&all, "field.top_k")["verdict"]);
     // Other claims.
-    folder.run(["run", "deepseek", "--replay", "out", "--claims", "anthropic", "--out", "held"]).assert_exit_code(1);
+    folder
+        .run(["run", "deepseek@2025-12", "--replay", "out", "--claims", "anthropic", "--out", "held"])
+        .assert_exit_code(1);
     let compared = folder.results("held");
     assert_eq!(row(&compared, "field.top_k")["outcome"], "contradicts");
     assert_eq!(compared["target"]["claims"]["target"], "anthropic");
     // The results contain a row without recorded requests. Its reason explains the missing verdict.
     let select = ["--select", "field.top_k", "--select", "tool_choice.auto"];
     folder
-        .run(["run", "deepseek", "--replay", "out", "--out", "more"].iter().chain(&select))
+        .run(["run", "deepseek@2025-12", "--replay", "out", "--out", "more"].iter().chain(&select))
         .assert_exit_code(3)
         .assert_stderr_contains(&["partial", "the recording lacks requests"]);
     let more = folder.results("more");
@@ -111,8 +118,13 @@ fn a_replay_follows_select_and_claims() {
 #[test]
 fn a_changed_case_file_leaves_its_row_undecided() {
     let folder = Folder::new();
-    run_simulated(&folder, "deepseek", "out", &["--select", "field.system", "--select", "field.stop_sequences"])
-        .assert_exit_code(0);
+    run_simulated(
+        &folder,
+        "deepseek@2025-12",
+        "out",
+        &["--select", "field.system", "--select", "field.stop_sequences"],
+    )
+    .assert_exit_code(0);
     let changed = "rows:\n  - row: field.stop_sequences\n    title: stop_sequences\n    \
                    ask: Count from 1 to 30, separated by single spaces.\n    \
                    treatment: { body: { stop_sequences: [\" 9\"] } }\n    \
@@ -121,7 +133,7 @@ fn a_changed_case_file_leaves_its_row_undecided() {
     let bundled = std::fs::read_to_string(bundled).unwrap();
     let section = bundled.lines().find(|line| line.starts_with("section:")).unwrap();
     folder.write("cases/experiments/x.yaml", format!("{section}\n{changed}"));
-    let ended = folder.run(["run", "deepseek", "--replay", "out", "--cases", "cases", "--out", "again"]);
+    let ended = folder.run(["run", "deepseek@2025-12", "--replay", "out", "--cases", "cases", "--out", "again"]);
     let again = {
         ended.assert_exit_code(3);
         folder.results("again")
@@ -136,14 +148,14 @@ mod bad_recordings {
     /// A folder with a recording of one row, and its lines.
     fn record_one_row() -> (Folder, Vec<String>) {
         let folder = Folder::new();
-        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).assert_exit_code(0);
-        let lines = folder.read("out/recording-deepseek.jsonl").lines().map(str::to_owned).collect();
+        run_simulated(&folder, "deepseek@2025-12", "out", &["--select", "field.top_k"]).assert_exit_code(0);
+        let lines = folder.read("out/recording-deepseek-2025-12.jsonl").lines().map(str::to_owned).collect();
         (folder, lines)
     }
 
     fn replay(folder: &Folder, lines: &[String]) -> FinishedRun {
-        folder.write("rec/recording-deepseek.jsonl", lines.join("\n") + "\n");
-        folder.run(["run", "deepseek", "--replay", "rec", "--out", "again"])
+        folder.write("rec/recording-deepseek-2025-12.jsonl", lines.join("\n") + "\n");
+        folder.run(["run", "deepseek@2025-12", "--replay", "rec", "--out", "again"])
     }
 
     #[test]
@@ -158,9 +170,9 @@ mod bad_recordings {
         // The file ends in the middle of a line.
         let half = &lines[lines.len() - 3][..40];
         let text = format!("{}\n{half}", lines[..lines.len() - 3].join("\n"));
-        folder.write("rec/recording-deepseek.jsonl", text);
+        folder.write("rec/recording-deepseek-2025-12.jsonl", text);
         folder
-            .run(["run", "deepseek", "--replay", "rec", "--out", "again"])
+            .run(["run", "deepseek@2025-12", "--replay", "rec", "--out", "again"])
             .assert_exit_code(3)
             .assert_stderr_contains(&["partial"]);
     }
@@ -197,7 +209,7 @@ mod bad_recordings {
     fn a_path_without_a_recording_is_reported() {
         let folder = Folder::new();
         folder
-            .run(["run", "deepseek", "--replay", "nowhere"])
+            .run(["run", "deepseek@2025-12", "--replay", "nowhere"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["nowhere", "no such file or folder"]);
         folder.write("empty/x.txt", "");
@@ -206,11 +218,11 @@ mod bad_recordings {
             .assert_exit_code(2)
             .assert_stderr_contains(&["no recording-*.jsonl in the folder"]);
         folder
-            .run(["run", "deepseek", "--replay", "empty"])
+            .run(["run", "deepseek@2025-12", "--replay", "empty"])
             .assert_exit_code(2)
-            .assert_stderr_contains(&["no recording-deepseek.jsonl in the folder"]);
+            .assert_stderr_contains(&["no recording-deepseek-2025-12.jsonl in the folder"]);
         folder
-            .run(["run", "deepseek", "--replay", "x", "--simulate"])
+            .run(["run", "deepseek@2025-12", "--replay", "x", "--simulate"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["cannot be used with"]);
     }

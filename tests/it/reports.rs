@@ -20,8 +20,8 @@ use tempfile::TempDir;
 
 use crate::common;
 
-const RESULTS: [&str; 2] = ["results-deepseek.json", "results-tencent-lkeap.json"];
-const RECORDINGS: [&str; 2] = ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"];
+const RESULTS: [&str; 2] = ["results-deepseek-2025-12.json", "results-tencent-lkeap-2025-12.json"];
+const RECORDINGS: [&str; 2] = ["recording-deepseek-2025-12.jsonl", "recording-tencent-lkeap-2025-12.jsonl"];
 
 /// Runs the binary. Panics with its complete output if the exit code is not the expected one.
 fn run_fieldtest(arguments: &[&str], expected: i32) -> Output {
@@ -261,7 +261,7 @@ fn a_recording_truncated_after_any_line_keeps_every_finished_row() {
     // a row that other rows depend on.
     let select = ["--select", "tool_choice.*", "--select", "header.*", "--select", "field.s*"];
     let flip = ["--flip", "tool_choice.object_form=ignored"];
-    let run_folder = run(&[&["deepseek", "--simulate"], &select[..], &flip[..]].concat(), 0);
+    let run_folder = run(&[&["deepseek@2025-12", "--simulate"], &select[..], &flip[..]].concat(), 0);
     let complete = CompleteRecording::read(run_folder.path());
     assert!(complete.results.rows.len() > 12, "{} rows", complete.results.rows.len());
     for lines in 1..complete.lines.len() {
@@ -271,7 +271,7 @@ fn a_recording_truncated_after_any_line_keeps_every_finished_row() {
 
 #[test]
 fn a_recording_truncated_within_a_line_loses_only_that_line() {
-    let run_folder = run(&["deepseek", "--simulate", "--select", "header.*", "--select", "field.c*"], 0);
+    let run_folder = run(&["deepseek@2025-12", "--simulate", "--select", "header.*", "--select", "field.c*"], 0);
     let complete = CompleteRecording::read(run_folder.path());
     for lines in 1..complete.lines.len() - 1 {
         let next = &complete.lines[lines];
@@ -284,7 +284,7 @@ fn a_recording_truncated_within_a_line_loses_only_that_line() {
 
 #[test]
 fn judging_a_truncated_recording_is_partial_and_exits_with_3() {
-    let run_folder = run(&["deepseek", "--simulate"], 0);
+    let run_folder = run(&["deepseek@2025-12", "--simulate"], 0);
     let complete = CompleteRecording::read(run_folder.path());
     let count = complete.lines.len();
     for lines in [1, 2, 9, count / 4, count / 2, count * 3 / 4, count - 1] {

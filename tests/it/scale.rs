@@ -19,7 +19,7 @@ fn read_results(folder: &Folder, name: &str) -> Value {
 fn each_model_has_its_own_run() {
     let folder = Folder::new();
     let models = ["--model", "small", "--model", "large"];
-    let run = ["run", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out"];
+    let run = ["run", "deepseek@2025-12", "--simulate", "--select", SMALL_ROW, "--out", "out"];
     folder.run(run.iter().chain(&models)).assert_exit_code(0);
     for model in ["small", "large"] {
         let results = read_results(&folder, &format!("deepseek-{model}"));
@@ -36,9 +36,9 @@ fn each_model_has_its_own_run() {
 fn a_single_model_does_not_change_the_name_of_the_target() {
     let folder = Folder::new();
     folder
-        .run(["run", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out", "--model", "m"])
+        .run(["run", "deepseek@2025-12", "--simulate", "--select", SMALL_ROW, "--out", "out", "--model", "m"])
         .assert_exit_code(0);
-    assert_eq!(read_results(&folder, "deepseek")["target"]["model"], "m");
+    assert_eq!(read_results(&folder, "deepseek@2025-12")["target"]["model"], "m");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_target_list_names_targets_endpoints_and_models() {
     for name in ["deepseek-a", "deepseek-b", "reference"] {
         assert_eq!(read_results(&folder, name)["summary"]["decided"], 1, "{name}");
     }
-    assert_eq!(read_results(&folder, "reference")["target"]["claims"]["target"], "deepseek");
+    assert_eq!(read_results(&folder, "reference")["target"]["claims"]["target"], "deepseek@2025-12");
     let unreachable = read_results(&folder, "127.0.0.1-1");
     assert_eq!(unreachable["summary"]["decided"], 0);
     assert!(
@@ -102,7 +102,7 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
         assert!(ended.stderr.contains(message), "{list}\n{}", ended.stderr);
         assert!(!folder.exists("out/matrix.md"));
     }
-    let ended = folder.run(["run", "deepseek", "--targets", "list.yaml"]).assert_exit_code(2);
+    let ended = folder.run(["run", "deepseek@2025-12", "--targets", "list.yaml"]).assert_exit_code(2);
     assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
 }
 
@@ -110,10 +110,10 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
 fn a_target_that_cannot_be_recorded_does_not_affect_the_others() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.path().join("out/recording-anthropic.jsonl")).unwrap();
-    let run = ["run", "anthropic", "deepseek", "--simulate", "--select", SMALL_ROW, "--out", "out"];
+    let run = ["run", "anthropic", "deepseek@2025-12", "--simulate", "--select", SMALL_ROW, "--out", "out"];
     let ended = folder.run(run).assert_exit_code(2);
     assert!(ended.stderr.contains("recording-anthropic.jsonl"), "{}", ended.stderr);
-    assert_eq!(read_results(&folder, "deepseek")["summary"]["decided"], 1);
+    assert_eq!(read_results(&folder, "deepseek@2025-12")["summary"]["decided"], 1);
     assert!(folder.exists("out/matrix.md"));
 }
 
@@ -122,7 +122,7 @@ fn run_order(folder: &Folder, jobs: &str) -> Vec<(String, String)> {
     let run = [
         "run",
         "anthropic",
-        "deepseek",
+        "deepseek@2025-12",
         "--simulate",
         "--select",
         SMALL_ROW,
@@ -165,11 +165,22 @@ fn one_command_tests_two_hundred_targets() {
 #[test]
 fn repeats_report_the_stability_of_each_verdict() {
     let folder = Folder::new();
-    let run =
-        ["run", "deepseek", "--simulate", "--select", "field.*", "--select", "tool*", "--out", "out", "--seed", "7"];
+    let run = [
+        "run",
+        "deepseek@2025-12",
+        "--simulate",
+        "--select",
+        "field.*",
+        "--select",
+        "tool*",
+        "--out",
+        "out",
+        "--seed",
+        "7",
+    ];
     folder.run(run.iter().chain(&folder.write_simulator_file("disobedience: 0.4\n")).chain(&["--repeat", "4"]));
-    let results = read_results(&folder, "deepseek");
-    let recordings = folder.file_names("out", "recording-deepseek-run-");
+    let results = read_results(&folder, "deepseek@2025-12");
+    let recordings = folder.file_names("out", "recording-deepseek-2025-12-run-");
     assert_eq!(recordings.len(), 4);
     // `judge` gives the verdicts of each run.
     let mut seen: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
@@ -213,9 +224,9 @@ fn repeats_report_the_stability_of_each_verdict() {
 #[test]
 fn repeats_end_when_a_run_is_stopped() {
     let folder = Folder::new();
-    let run = ["run", "deepseek", "--simulate", "--out", "out", "--repeat", "5", "--max-requests", "20"];
+    let run = ["run", "deepseek@2025-12", "--simulate", "--out", "out", "--repeat", "5", "--max-requests", "20"];
     folder.run(run).assert_exit_code(3);
-    let results = read_results(&folder, "deepseek");
+    let results = read_results(&folder, "deepseek@2025-12");
     let partial = results["partial"].as_str().unwrap();
     assert!(partial.starts_with("1 of 5 runs were completed: the budget"), "{partial}");
 }
@@ -223,10 +234,12 @@ fn repeats_end_when_a_run_is_stopped() {
 #[test]
 fn a_resumed_run_counts_the_earlier_requests_of_every_target() {
     let folder = Folder::new();
-    let run = ["run", "deepseek", "anthropic", "--simulate", "--out", "out", "--max-requests", "60"];
+    let run = ["run", "deepseek@2025-12", "anthropic", "--simulate", "--out", "out", "--max-requests", "60"];
     folder.run(run).assert_exit_code(3);
-    let requests =
-        || ["deepseek", "anthropic"].map(|name| read_results(&folder, name)["totals"]["requests"].as_u64().unwrap());
+    let requests = || {
+        ["deepseek@2025-12", "anthropic"]
+            .map(|name| read_results(&folder, name)["totals"]["requests"].as_u64().unwrap())
+    };
     let before: u64 = requests().iter().sum();
     assert!((50..=60).contains(&before), "{before}");
     folder.run(run.iter().chain(&["--resume", "out", "--jobs", "1"])).assert_exit_code(3);
@@ -237,14 +250,14 @@ fn a_resumed_run_counts_the_earlier_requests_of_every_target() {
 #[test]
 fn an_interrupted_recording_is_not_overwritten() {
     let folder = Folder::new();
-    let run = ["run", "deepseek", "--simulate", "--out", "out", "--max-requests"];
+    let run = ["run", "deepseek@2025-12", "--simulate", "--out", "out", "--max-requests"];
     folder.run(run.iter().chain(&["120"])).assert_exit_code(3);
-    let interrupted = folder.read("out/recording-deepseek.jsonl");
+    let interrupted = folder.read("out/recording-deepseek-2025-12.jsonl");
     let ended = folder.run(run.iter().chain(&["10"])).assert_exit_code(3);
     assert!(ended.stderr.contains("was renamed to"), "{}", ended.stderr);
-    assert_eq!(folder.read("out/cut-recording-deepseek.jsonl"), interrupted);
+    assert_eq!(folder.read("out/cut-recording-deepseek-2025-12.jsonl"), interrupted);
     // A complete recording is overwritten without a warning.
-    let complete = ["run", "deepseek", "--simulate", "--out", "whole", "--select", SMALL_ROW];
+    let complete = ["run", "deepseek@2025-12", "--simulate", "--out", "whole", "--select", SMALL_ROW];
     for _ in 0..2 {
         folder.run(complete).assert_exit_code(0);
     }

@@ -124,7 +124,7 @@ fn a_run_is_near_the_minimum_duration_and_sends_the_same_requests_at_any_concurr
 
 #[test]
 fn with_a_small_budget_a_run_finishes_rows_in_order() {
-    let (first, rows) = (record_sequentially("deepseek"), testable_rows(bundled_target("deepseek")));
+    let (first, rows) = (record_sequentially("deepseek@2025-12"), testable_rows(bundled_target("deepseek@2025-12")));
     let budget = Budget::new(BudgetLimits { requests: Some(60), ..BudgetLimits::default() });
     let (replayed, ..) = run_with_virtual_time(&first, &rows, 4, budget);
     assert_eq!(replayed.exchanges.len(), 60);
@@ -144,7 +144,8 @@ struct SimulatorProcess {
 
 impl SimulatorProcess {
     fn start(folder: &Folder) -> Self {
-        let mut child = folder.command(["simulate", "deepseek", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            folder.command(["simulate", "deepseek@2025-12", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
@@ -179,7 +180,7 @@ fn the_binary_sends_equally_many_requests_at_concurrency_1_and_32() {
             "--model",
             "deepseek-chat",
             "--claims",
-            "deepseek",
+            "deepseek@2025-12",
             "--name",
             "d",
             "--api-key-env",

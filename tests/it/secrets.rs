@@ -281,7 +281,8 @@ fn a_run_writes_no_secret_whatever_the_source_of_the_credential() {
     let rerun = endpoint_arguments(&url, sources[0], &["--rerun", "out-0/results-leaky.json", "--out", "out-0", "-v"]);
     ended.push(folder.run_with_env(&VARIABLES, &[&["run"][..], &rerun].concat()));
     let url = url_of(&start_server());
-    let tested = endpoint_arguments(&url, sources[2], &["--snapshots", "--accept", "--claims", "deepseek", "field.st"]);
+    let tested =
+        endpoint_arguments(&url, sources[2], &["--snapshots", "--accept", "--claims", "deepseek@2025-12", "field.st"]);
     ended.push(folder.run_with_env(&VARIABLES, &[&["test"][..], &tested].concat()));
     let written = WrittenOutput { folder: &folder, ended };
     let text = folder.read(recording);
@@ -476,8 +477,11 @@ fn redaction_does_not_change_a_run_without_leaks() {
     });
     let (folder, url) = (Folder::new(), server.url());
     for (key, out) in [(KEY, "one"), ("fieldtest-simulator", "other")] {
-        let arguments =
-            endpoint_arguments(&url, &["--api-key-env", "KEY"], &["--seed", "7", "--out", out, "--claims", "deepseek"]);
+        let arguments = endpoint_arguments(
+            &url,
+            &["--api-key-env", "KEY"],
+            &["--seed", "7", "--out", out, "--claims", "deepseek@2025-12"],
+        );
         // Without statistical rows and rows about times, which may differ between runs.
         let rows =
             ["--select", "field.s*", "--select", "content.*", "--select", "stream.twin*", "--select", "stream.p*"];

@@ -64,12 +64,12 @@ impl TableLine {
 /// Rows that a page claims outside its tables, and where.
 const CLAIMS_OUTSIDE_TABLES: [(&str, &str, &str); 3] = [
     (
-        "deepseek",
+        "deepseek@2025-12",
         "header.authorization",
         "the setup of Claude Code sets ANTHROPIC_AUTH_TOKEN, which the client sends in this header",
     ),
-    ("tencent-lkeap", "header.authorization", "the setup of Claude Code, as for deepseek"),
-    ("tencent-lkeap", "limit.max_output_tokens", "the list of models gives a maximum output of 32k"),
+    ("tencent-lkeap@2025-12", "header.authorization", "the setup of Claude Code, as for deepseek"),
+    ("tencent-lkeap@2025-12", "limit.max_output_tokens", "the list of models gives a maximum output of 32k"),
 ];
 
 fn tables() -> TablesByTarget {
@@ -82,7 +82,7 @@ fn the_tables_are_complete() {
     let tables = tables();
     let lines: Vec<(&str, usize)> = tables.iter().map(|(name, lines)| (name.as_str(), lines.len())).collect();
     // The numbers of lines in the tables of the pages.
-    assert_eq!(lines, [("deepseek", 47), ("tencent-lkeap", 45)]);
+    assert_eq!(lines, [("deepseek@2025-12", 47), ("tencent-lkeap@2025-12", 45)]);
     for (name, lines) in &tables {
         for (nth, line) in lines.iter().enumerate() {
             let cells =
@@ -167,7 +167,7 @@ fn every_claim_is_a_line() {
 
 #[test]
 fn limits_and_names_match_the_pages() {
-    let tencent = bundled_target("tencent-lkeap");
+    let tencent = bundled_target("tencent-lkeap@2025-12");
     // 15,000 QPM, 1,200,000 TPM, 128k context, 96k input, 32k output.
     assert_eq!(tencent.limits.requests_per_minute, Some(15_000));
     assert_eq!(tencent.limits.tokens_per_minute, Some(1_200_000));
@@ -176,7 +176,7 @@ fn limits_and_names_match_the_pages() {
     assert_eq!(tencent.limits.max_output_tokens, Some(32 * 1024));
     assert_eq!(tencent.base_url.as_deref(), Some("https://api.lkeap.cloud.tencent.com/anthropic"));
     assert_eq!(tencent.model, "deepseek-v3.1-terminus");
-    let deepseek = bundled_target("deepseek");
+    let deepseek = bundled_target("deepseek@2025-12");
     assert_eq!(deepseek.limits, fieldtest::catalog::TargetLimits::default());
     assert_eq!(deepseek.base_url.as_deref(), Some("https://api.deepseek.com/anthropic"));
     assert_eq!(deepseek.model, "deepseek-chat");

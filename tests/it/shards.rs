@@ -46,7 +46,9 @@ mod merging {
 
     #[test]
     fn merged_shards_equal_the_complete_run_except_its_cost() {
-        for (target, parts, fault) in [("deepseek", 3, "message.id-missing"), ("anthropic", 2, "sse.ping-missing")] {
+        for (target, parts, fault) in
+            [("deepseek@2025-12", 3, "message.id-missing"), ("anthropic", 2, "sse.ping-missing")]
+        {
             let folder = Folder::new();
             let more = [&SELECT[..], &["--flip", "field.stop_sequences=ignored"]].concat();
             let more = [&more[..], &folder.write_simulator_file(&format!("faults: [{fault}]\n"))].concat();
@@ -82,14 +84,14 @@ mod merging {
     fn run_three_shards() -> Folder {
         let folder = Folder::new();
         for index in 1..=3 {
-            run_shard(&folder, "deepseek", &format!("{index}/3"), &["--select", "field.*"]).assert_exit_code(0);
+            run_shard(&folder, "deepseek@2025-12", &format!("{index}/3"), &["--select", "field.*"]).assert_exit_code(0);
         }
         folder
     }
 
-    const SHARD_1: &str = "shard-1-3/results-deepseek.json";
-    const SHARD_2: &str = "shard-2-3/results-deepseek.json";
-    const SHARD_3: &str = "shard-3-3/results-deepseek.json";
+    const SHARD_1: &str = "shard-1-3/results-deepseek-2025-12.json";
+    const SHARD_2: &str = "shard-2-3/results-deepseek-2025-12.json";
+    const SHARD_3: &str = "shard-3-3/results-deepseek-2025-12.json";
 
     #[test]
     fn shards_that_do_not_form_one_plan_are_rejected_with_the_reason() {
@@ -113,17 +115,17 @@ mod merging {
             (vec!["--select", "tools.*"], "is only in the first"),
         ] {
             let arguments = [&["--shard", "2/3"], &more[..]].concat();
-            run_simulated(&folder, "deepseek", "other", &arguments);
-            merge(&[SHARD_1, "other/results-deepseek.json", SHARD_3])
+            run_simulated(&folder, "deepseek@2025-12", "other", &arguments);
+            merge(&[SHARD_1, "other/results-deepseek-2025-12.json", SHARD_3])
                 .assert_exit_code(2)
                 .assert_stderr_contains(&["different plans", what]);
         }
-        run_simulated(&folder, "deepseek", "other", &["--shard", "2/4", "--select", "field.*"]);
-        merge(&[SHARD_1, "other/results-deepseek.json"])
+        run_simulated(&folder, "deepseek@2025-12", "other", &["--shard", "2/4", "--select", "field.*"]);
+        merge(&[SHARD_1, "other/results-deepseek-2025-12.json"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["number of shards is 3 and 4"]);
-        run_simulated(&folder, "deepseek", "other", &["--select", "field.*"]);
-        merge(&[SHARD_1, "other/results-deepseek.json"])
+        run_simulated(&folder, "deepseek@2025-12", "other", &["--select", "field.*"]);
+        merge(&[SHARD_1, "other/results-deepseek-2025-12.json"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["is not a shard"]);
         // An incomplete file.
@@ -139,7 +141,8 @@ mod merging {
     #[test]
     fn a_partial_shard_makes_the_merged_results_partial() {
         let folder = run_three_shards();
-        run_shard(&folder, "deepseek", "2/3", &["--select", "field.*", "--max-requests", "9"]).assert_exit_code(3);
+        run_shard(&folder, "deepseek@2025-12", "2/3", &["--select", "field.*", "--max-requests", "9"])
+            .assert_exit_code(3);
         folder
             .run(["merge", SHARD_1, SHARD_2, SHARD_3, "-o", "merged"])
             .assert_exit_code(3)
@@ -160,7 +163,9 @@ mod merging {
             let out = format!("s{index}");
             let part = format!("{index}/2");
             folder.run(["run", "--out", &out, "--shard", &part, "--select", "field.*"]).assert_exit_code(0);
-            files.extend(["deepseek", "tencent-lkeap"].map(|target| format!("{out}/results-{target}.json")));
+            files.extend(
+                ["deepseek@2025-12", "tencent-lkeap@2025-12"].map(|target| format!("{out}/results-{target}.json")),
+            );
         }
         folder.run(["merge".to_owned()].into_iter().chain(files)).assert_exit_code(0);
         assert_eq!(folder.file_names("reports", "results-").len(), 2);
@@ -172,9 +177,9 @@ mod merging {
         let mut files = Vec::new();
         let mut empty = 0;
         for index in 1..=4 {
-            let ended =
-                run_shard(&folder, "deepseek", &format!("{index}/4"), &["--select", "field.top_k"]).assert_exit_code(0);
-            let file = format!("shard-{index}-4/results-deepseek.json");
+            let ended = run_shard(&folder, "deepseek@2025-12", &format!("{index}/4"), &["--select", "field.top_k"])
+                .assert_exit_code(0);
+            let file = format!("shard-{index}-4/results-deepseek-2025-12.json");
             let results = read_json(&folder, &file);
             if row_ids(&results).is_empty() {
                 empty += 1;
@@ -226,22 +231,33 @@ mod rerunning {
     fn a_flaky_row_fails_a_strict_report_in_every_format() {
         let folder = run_with_contradiction();
         rerun(&folder, &[]).assert_exit_code(0);
-        let report = ["report", "again/results-deepseek.json", "--format", "junit,badge,github", "--out", "strict"];
+        let report =
+            ["report", "again/results-deepseek-2025-12.json", "--format", "junit,badge,github", "--out", "strict"];
         let ended = folder.run(report.iter().chain(&["--strict"])).assert_exit_code(1);
         assert!(ended.stdout.contains("::error title=deepseek%3A field.stop_sequences flaky"), "{}", ended.stdout);
         assert!(folder.read("strict/junit.xml").contains("failures=\"1\""));
-        assert!(folder.read("strict/badge-deepseek.json").contains("yellow"));
+        assert!(folder.read("strict/badge-deepseek-2025-12.json").contains("yellow"));
     }
 
     fn rerun(folder: &Folder, more: &[&str]) -> FinishedRun {
-        run_simulated(folder, "deepseek", "again", &[&["--rerun", "out/results-deepseek.json"], more].concat())
+        run_simulated(
+            folder,
+            "deepseek@2025-12",
+            "again",
+            &[&["--rerun", "out/results-deepseek-2025-12.json"], more].concat(),
+        )
     }
 
     /// Runs rows of which one contradicts its claim.
     fn run_with_contradiction() -> Folder {
         let folder = Folder::new();
-        run_simulated(&folder, "deepseek", "out", &["--select", "field.*", "--flip", "field.stop_sequences=ignored"])
-            .assert_exit_code(1);
+        run_simulated(
+            &folder,
+            "deepseek@2025-12",
+            "out",
+            &["--select", "field.*", "--flip", "field.stop_sequences=ignored"],
+        )
+        .assert_exit_code(1);
         folder
     }
 
@@ -268,9 +284,9 @@ mod rerunning {
         for id in row_ids(&old).iter().filter(|id| *id != "field.stop_sequences") {
             assert_eq!(row(&old, id), row(&new, id));
         }
-        assert!(folder.exists("again/recording-deepseek-rerun.jsonl"));
+        assert!(folder.exists("again/recording-deepseek-2025-12-rerun.jsonl"));
         // A flaky row fails a strict report.
-        folder.run(["report", "again/results-deepseek.json", "--strict", "-o", "x"]).assert_exit_code(1);
+        folder.run(["report", "again/results-deepseek-2025-12.json", "--strict", "-o", "x"]).assert_exit_code(1);
     }
 
     #[test]
@@ -283,7 +299,15 @@ mod rerunning {
         assert!(!again["verdict"]["qualifiers"].to_string().contains("flaky"), "{again}");
         // A second rerun lists both earlier verdicts.
         folder
-            .run(["run", "deepseek", "--simulate", "--rerun", "again/results-deepseek.json", "--out", "third"])
+            .run([
+                "run",
+                "deepseek@2025-12",
+                "--simulate",
+                "--rerun",
+                "again/results-deepseek-2025-12.json",
+                "--out",
+                "third",
+            ])
             .assert_exit_code(0);
         let third = folder.results("third");
         assert_eq!(row(&third, "field.stop_sequences")["earlier"].as_array().unwrap().len(), 2);
@@ -294,7 +318,7 @@ mod rerunning {
     fn undecided_rows_are_rerun_with_the_rows_that_they_depend_on() {
         let folder = Folder::new();
         let select = ["--select", "tool_choice.*", "--select", "tools.*"];
-        run_simulated(&folder, "deepseek", "out", &[&select[..], &["--max-requests", "12"]].concat())
+        run_simulated(&folder, "deepseek@2025-12", "out", &[&select[..], &["--max-requests", "12"]].concat())
             .assert_exit_code(3);
         let undecided = folder.results("out")["summary"]["skipped"].as_u64().unwrap();
         assert!(undecided > 3);
@@ -302,7 +326,7 @@ mod rerunning {
         let new = folder.results("again");
         assert_eq!(new["summary"]["skipped"], 0);
         assert_eq!(new.get("partial"), None);
-        run_simulated(&folder, "deepseek", "whole", &select).assert_exit_code(0);
+        run_simulated(&folder, "deepseek@2025-12", "whole", &select).assert_exit_code(0);
         let complete = folder.results("whole");
         for id in row_ids(&complete) {
             assert_eq!(row(&complete, &id)["verdict"]["status"], row(&new, &id)["verdict"]["status"], "{id}");
@@ -312,7 +336,7 @@ mod rerunning {
     #[test]
     fn a_rerun_of_decided_rows_changes_nothing() {
         let folder = Folder::new();
-        run_simulated(&folder, "deepseek", "out", &["--select", "field.top_k"]).assert_exit_code(0);
+        run_simulated(&folder, "deepseek@2025-12", "out", &["--select", "field.top_k"]).assert_exit_code(0);
         rerun(&folder, &[]).assert_exit_code(0).assert_stderr_contains(&["nothing to rerun"]);
         assert_eq!(folder.results("out"), folder.results("again"));
     }
@@ -330,14 +354,16 @@ mod rerunning {
             .assert_exit_code(2)
             .assert_stderr_contains(&["the target is deepseek in the results"]);
         rerun(&folder, &["--shard", "1/2"]).assert_exit_code(2).assert_stderr_contains(&["cannot be used with"]);
-        let file = ["--rerun", "out/results-deepseek.json"];
+        let file = ["--rerun", "out/results-deepseek-2025-12.json"];
         folder
             .run(["run"].iter().chain(&file))
             .assert_exit_code(2)
             .assert_stderr_contains(&["--rerun needs one target"]);
-        folder.run(["run", "deepseek", "--simulate", "--rerun", "out/recording-deepseek.jsonl"]).assert_exit_code(2);
         folder
-            .run(["run", "deepseek", "--simulate", "--rerun", "nowhere"])
+            .run(["run", "deepseek@2025-12", "--simulate", "--rerun", "out/recording-deepseek-2025-12.jsonl"])
+            .assert_exit_code(2);
+        folder
+            .run(["run", "deepseek@2025-12", "--simulate", "--rerun", "nowhere"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["cannot read nowhere"]);
     }

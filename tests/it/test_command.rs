@@ -11,7 +11,7 @@ use crate::common::{binary, server};
 const STOP: &str = "deepseek::field.stop_sequences";
 
 fn test(folder: &Folder, more: &[&str]) -> FinishedRun {
-    folder.run(["test", "deepseek", "--simulate"].iter().chain(more))
+    folder.run(["test", "deepseek@2025-12", "--simulate"].iter().chain(more))
 }
 
 mod listing {
@@ -21,8 +21,8 @@ mod listing {
     fn a_list_sends_nothing_and_needs_no_credential() {
         let folder = Folder::new();
         for arguments in [
-            &["test", "deepseek", "--list"][..],
-            &["test", "--base-url", "http://127.0.0.1:9", "--model", "m", "--name", "deepseek", "--list"],
+            &["test", "deepseek@2025-12", "--list"][..],
+            &["test", "--base-url", "http://127.0.0.1:9", "--model", "m", "--name", "deepseek@2025-12", "--list"],
         ] {
             let finished = folder.run([arguments, &["--format", "terse"]].concat()).assert_exit_code(0);
             assert!(finished.stdout.lines().count() > 60, "{}", finished.stdout);
@@ -36,7 +36,8 @@ mod listing {
     #[test]
     fn the_list_of_ignored_tests_is_empty() {
         let folder = Folder::new();
-        let finished = folder.run(["test", "deepseek", "--list", "--format", "terse", "--ignored"]).assert_exit_code(0);
+        let finished =
+            folder.run(["test", "deepseek@2025-12", "--list", "--format", "terse", "--ignored"]).assert_exit_code(0);
         assert_eq!(finished.stdout, "");
     }
 
@@ -48,11 +49,11 @@ mod listing {
             finished.stdout.lines().map(|line| line.trim_end_matches(": test").to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(list(&["field.stop_s"]), [STOP, "tencent-lkeap::field.stop_sequences"]);
-        assert_eq!(list(&["deepseek", "field.top"]), ["deepseek::field.top_k", "deepseek::field.top_p"]);
-        assert_eq!(list(&["deepseek", "field.top", "--skip", "top_p"]), ["deepseek::field.top_k"]);
+        assert_eq!(list(&["deepseek@2025-12", "field.top"]), ["deepseek::field.top_k", "deepseek::field.top_p"]);
+        assert_eq!(list(&["deepseek@2025-12", "field.top", "--skip", "top_p"]), ["deepseek::field.top_k"]);
         assert_eq!(list(&[STOP, "--exact"]), [STOP]);
         assert!(list(&["field.stop_s", "--exact"]).is_empty());
-        assert_eq!(list(&["deepseek", "--select", "field.top_*"]).len(), 2);
+        assert_eq!(list(&["deepseek@2025-12", "--select", "field.top_*"]).len(), 2);
     }
 }
 
@@ -96,7 +97,8 @@ mod running {
             TestServer::start(move |request, stream| std::io::Write::write_all(stream, &faithful.respond(request)?));
         let folder = Folder::new();
         let url = server.url();
-        let arguments = ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek", "--name", "gateway"];
+        let arguments =
+            ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek@2025-12", "--name", "gateway"];
         let one = ["gateway::field.stop_sequences", "--exact", "--api-key-env", "KEY"];
         let key = [("KEY", "fieldtest-simulator")];
         let finished = folder.run_with_env(&key, &[&arguments[..], &one].concat()).assert_exit_code(0);
@@ -110,7 +112,7 @@ mod running {
     #[test]
     fn an_unreachable_endpoint_is_not_a_failed_test() {
         let folder = Folder::new();
-        let arguments = ["test", "--base-url", "http://127.0.0.1:9", "--model", "m", "--claims", "deepseek"];
+        let arguments = ["test", "--base-url", "http://127.0.0.1:9", "--model", "m", "--claims", "deepseek@2025-12"];
         let finished =
             folder.run(arguments.iter().chain(&["--retries", "0", "--timeout", "5", "field.stop"])).assert_exit_code(3);
         assert!(finished.stdout.contains("could not be tested"), "{}", finished.stdout);
@@ -165,29 +167,32 @@ mod usage {
     #[test]
     fn a_live_target_needs_its_credential() {
         Folder::new()
-            .run(["test", "deepseek", "field.stop"])
+            .run(["test", "deepseek@2025-12", "field.stop"])
             .assert_exit_code(2)
             .assert_stderr_contains(&["DEEPSEEK_API_KEY"]);
     }
 
     #[test]
     fn a_filter_without_tests_is_reported_with_the_targets() {
-        let said = ["no test is selected", "`depseek`", "tencent-lkeap", "--list"];
+        let said = ["no test is selected", "`depseek`", "tencent-lkeap@2025-12", "--list"];
         Folder::new().run(["test", "depseek"]).assert_exit_code(2).assert_stderr_contains(&said);
         Folder::new().run(["test", "one", "two"]).assert_exit_code(2).assert_stderr_contains(&[
             "only one filter is allowed",
             "`one`",
             "`two`",
         ]);
-        let exact = ["test", "deepseek", "--simulate", "field.stop_sequences", "--exact"];
+        let exact = ["test", "deepseek@2025-12", "--simulate", "field.stop_sequences", "--exact"];
         Folder::new().run(exact).assert_exit_code(2).assert_stderr_contains(&["is not the name of a test"]);
     }
 
     #[test]
     fn options_that_exclude_each_other_are_rejected() {
         let folder = Folder::new();
-        folder.run(["test", "deepseek", "--accept"]).assert_exit_code(2).assert_stderr_contains(&["--snapshots"]);
-        let arguments = ["test", "deepseek", "--simulate", "--snapshots"];
+        folder
+            .run(["test", "deepseek@2025-12", "--accept"])
+            .assert_exit_code(2)
+            .assert_stderr_contains(&["--snapshots"]);
+        let arguments = ["test", "deepseek@2025-12", "--simulate", "--snapshots"];
         folder
             .run_with_env(&[("INSTA_UPDATE", "perhaps")], &arguments)
             .assert_exit_code(2)
@@ -201,11 +206,11 @@ mod usage {
 mod snapshots {
     use super::*;
 
-    const FILE: &str = "snapshots/deepseek/field.metadata.snap";
-    const PENDING: &str = "snapshots/deepseek/field.metadata.snap.new";
+    const FILE: &str = "snapshots/deepseek-2025-12/field.metadata.snap";
+    const PENDING: &str = "snapshots/deepseek-2025-12/field.metadata.snap.new";
 
     fn run_with_snapshots(folder: &Folder, variables: &[(&str, &str)], more: &[&str]) -> FinishedRun {
-        let arguments = ["test", "deepseek", "--simulate", "field.metadata", "--snapshots"];
+        let arguments = ["test", "deepseek@2025-12", "--simulate", "field.metadata", "--snapshots"];
         folder.run_with_env(variables, &[&arguments[..], more].concat())
     }
 
@@ -253,13 +258,13 @@ mod snapshots {
         let folder = Folder::new();
         let row = |more: &[&str]| test(&folder, &[&["deepseek::field.system", "--exact"][..], more].concat());
         row(&["--snapshots", "--accept"]).assert_exit_code(0);
-        let before = folder.read("snapshots/deepseek/field.system.snap");
+        let before = folder.read("snapshots/deepseek-2025-12/field.system.snap");
         let finished =
             row(&[&["--snapshots", "--accept"][..], &folder.write_simulator_file("disobedience: 1\n")].concat())
                 .assert_exit_code(0);
         assert!(finished.stdout.contains("1 ignored"), "{}", finished.stdout);
-        assert_eq!(folder.file_names("snapshots/deepseek", ""), ["field.system.snap"]);
-        assert_eq!(folder.read("snapshots/deepseek/field.system.snap"), before);
+        assert_eq!(folder.file_names("snapshots/deepseek-2025-12", ""), ["field.system.snap"]);
+        assert_eq!(folder.read("snapshots/deepseek-2025-12/field.system.snap"), before);
     }
 
     #[test]

@@ -18,7 +18,7 @@ const KEY: &str = "canary-credential-0123456789";
 
 /// The arguments of a run of one row.
 fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["run", "--base-url", url, "--model", "m", "--claims", "deepseek", "--name", "t"];
+    let mut arguments = vec!["run", "--base-url", url, "--model", "m", "--claims", "deepseek@2025-12", "--name", "t"];
     arguments.extend(["--out", "out", "--retries", "0", "--timeout", "30", "--select", "field.stop_sequences"]);
     arguments.extend(more);
     arguments
@@ -115,7 +115,7 @@ fn all_commands_reject_plain_http_to_another_machine() {
         format!("targets:\n  - {{ base_url: '{url}', models: [m], auth: {{ scheme: bearer, env: [KEY] }} }}\n"),
     );
     for arguments in [
-        vec!["test", "--base-url", url, "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek"],
+        vec!["test", "--base-url", url, "--model", "m", "--api-key-env", "KEY", "--claims", "deepseek@2025-12"],
         vec!["compare", "--direct", "http://127.0.0.1:9", "--via", url, "--model", "m", "--via-key-env", "KEY"],
         vec!["compare", "--direct", url, "--via", "http://127.0.0.1:9", "--model", "m", "--direct-key-env", "KEY"],
         vec![
@@ -338,7 +338,10 @@ fn a_credential_command_runs_once_and_only_if_requests_are_sent() {
     folder.run([&["plan", "--base-url", &url, "--model", "m"][..], &command].concat()).assert_exit_code(0);
     folder.run([&["test", "--base-url", &url, "--model", "m", "--list"][..], &command].concat()).assert_exit_code(0);
     folder
-        .run([&["run", "deepseek", "--simulate", "--select", "field.top_k", "--out", "s"][..], &command].concat())
+        .run(
+            [&["run", "deepseek@2025-12", "--simulate", "--select", "field.top_k", "--out", "s"][..], &command]
+                .concat(),
+        )
         .assert_exit_code(0);
     folder.run(["run", "--replay", "s", "--out", "again"]).assert_exit_code(0);
     folder
@@ -360,7 +363,7 @@ fn a_credential_command_runs_once_and_only_if_requests_are_sent() {
         .assert_exit_code(2);
     assert_eq!(count_executions(&folder), before);
     // `test` and `compare` run it too.
-    let test = ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek", "field.stop_sequences"];
+    let test = ["test", "--base-url", &url, "--model", "m", "--claims", "deepseek@2025-12", "field.stop_sequences"];
     folder.run([&test[..], &command].concat()).assert_exit_code(0);
     assert_eq!(count_executions(&folder), before + 1);
     let both = ["compare", "--direct", &url, "--via", &url, "--model", "m", "--select", "field.stop_sequences"];

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::common::{binary, schema_validator};
 
-const RUN: [&str; 6] = ["run", "deepseek", "--simulate", "--select", "field.*", "--out"];
+const RUN: [&str; 6] = ["run", "deepseek@2025-12", "--simulate", "--select", "field.*", "--out"];
 
 fn run<'a>(more: &'a [&'a str]) -> Vec<&'a str> {
     RUN.iter().copied().chain(["out"]).chain(more.iter().copied()).collect()
@@ -48,7 +48,7 @@ fn events_match_their_schema_and_the_results() {
     assert_eq!(rows, written);
     let exchanges: BTreeSet<&str> = of("exchange").iter().map(|event| event["id"].as_str().unwrap()).collect();
     assert_eq!(exchanges.len() as u64, results["totals"]["requests"].as_u64().unwrap());
-    let recording = folder.read("out/recording-deepseek.jsonl");
+    let recording = folder.read("out/recording-deepseek-2025-12.jsonl");
     assert!(exchanges.iter().all(|id| recording.contains(&format!(r#""id":"{id}""#))));
     let finished = of("run_finished");
     assert_eq!(finished.len(), 1);
@@ -72,9 +72,9 @@ fn commands_that_send_nothing_have_no_events() {
     let folder = Folder::new();
     folder.run(run(&["--format", "json"])).assert_exit_code(0);
     for command in [
-        &["judge", "out/recording-deepseek.jsonl"][..],
-        &["report", "out/results-deepseek.json"],
-        &["merge", "out/results-deepseek.json"],
+        &["judge", "out/recording-deepseek-2025-12.jsonl"][..],
+        &["report", "out/results-deepseek-2025-12.json"],
+        &["merge", "out/results-deepseek-2025-12.json"],
         &["run", "--replay", "out"],
         &["gateway", "--via", "http://127.0.0.1:1", "--model", "m", "--upstream-port", "0", "--shape", "anthropic"],
         &["compare", "--via", "http://127.0.0.1:1", "--direct", "http://127.0.0.1:1", "--model", "m"],

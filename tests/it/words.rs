@@ -163,20 +163,20 @@ fn an_edited_file_of_version_1_is_rejected() {
 fn paler_words_fail_only_with_require_effect() {
     let folder = Folder::new();
     let run = |more: &[&str]| {
-        let options = ["run", "deepseek", "--simulate", "--select", "tool_choice.auto", "--out", "out"];
+        let options = ["run", "deepseek@2025-12", "--simulate", "--select", "tool_choice.auto", "--out", "out"];
         folder.run([&options[..], more].concat())
     };
     let ended = run(&[]).assert_exit_code(0);
     assert!(ended.stdout.contains("accepted"), "{}", ended.stdout);
     run(&["--strict"]).assert_exit_code(0);
     run(&["--require-effect"]).assert_exit_code(1);
-    let proven = ["run", "deepseek", "--simulate", "--select", "field.stop_sequences", "--out", "out"];
+    let proven = ["run", "deepseek@2025-12", "--simulate", "--select", "field.stop_sequences", "--out", "out"];
     folder.run([&proven[..], &["--require-effect"]].concat()).assert_exit_code(0);
 }
 
 #[tokio::test]
 async fn every_verdict_has_its_reason_as_data() {
-    let results = test_target(bundled_target("deepseek"), &[]).await;
+    let results = test_target(bundled_target("deepseek@2025-12"), &[]).await;
     for row in &results.rows {
         let because = row.verdict.because.as_ref().unwrap_or_else(|| panic!("{} has no reason as data", row.id));
         assert!(!matches!(because, ReasonData::Other { .. }), "{}: {because}", row.id);

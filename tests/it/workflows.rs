@@ -105,7 +105,7 @@ fn the_command_line_accepts_every_call() {
 #[test]
 fn an_unknown_call_is_detected() {
     let [call] = fieldtest_calls("fieldtest run deepseek \\\n  --formats junit || true").try_into().unwrap();
-    assert_eq!(call, ["run", "deepseek", "--formats", "junit"]);
+    assert_eq!(call, ["run", "deepseek@2025-12", "--formats", "junit"]);
     let words = ["fieldtest"].into_iter().chain(call.iter().map(String::as_str)).map(OsString::from);
     assert!(fieldtest::cli::accepts(words).unwrap_err().contains("--formats"));
 }

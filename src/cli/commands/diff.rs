@@ -20,7 +20,7 @@ use crate::results::{diff, json};
 
 The files may be of two targets. Two names of targets show what changed in their claims.",
     after_help = "Examples:
-  fieldtest diff before/results-deepseek.json after/results-deepseek.json
+  fieldtest diff before/results-deepseek-2025-12.json after/results-deepseek-2025-12.json
   fieldtest diff reports/results-a.json reports/results-b.json --format markdown
   fieldtest diff deepseek@2025-12 deepseek
 

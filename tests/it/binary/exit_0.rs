@@ -6,11 +6,18 @@ use super::*;
 fn a_run_without_arguments_tests_both_tables_without_network_or_key() {
     let folder = Folder::new();
     let finished = folder.run(["run", "--select", STOP, "--select", "field.top_k"]).assert_exit_code(0);
-    assert!(finished.stdout.contains("deepseek") && finished.stdout.contains("tencent-lkeap"), "{}", finished.stdout);
+    assert!(
+        finished.stdout.contains("deepseek@2025-12") && finished.stdout.contains("tencent-lkeap@2025-12"),
+        "{}",
+        finished.stdout
+    );
     assert!(finished.stdout.contains("simulated"), "a simulation is told as such: {}", finished.stdout);
-    let files = ["recording-deepseek.jsonl", "recording-tencent-lkeap.jsonl"];
+    let files = ["recording-deepseek-2025-12.jsonl", "recording-tencent-lkeap-2025-12.jsonl"];
     assert_eq!(folder.file_names("reports", "recording-"), files);
-    assert_eq!(folder.file_names("reports", "results-"), ["results-deepseek.json", "results-tencent-lkeap.json"]);
+    assert_eq!(
+        folder.file_names("reports", "results-"),
+        ["results-deepseek-2025-12.json", "results-tencent-lkeap-2025-12.json"]
+    );
     assert!(folder.read("reports/matrix.md").contains("top_k"));
 }
 
@@ -29,7 +36,7 @@ fn a_server_is_tested_by_its_base_url_with_and_without_a_path() {
     let simulator = SimulatorProcess::start(&folder, &["anthropic"]);
     let authority = simulator.url.strip_prefix("http://").unwrap();
     for (path, more, claim) in [
-        ("", &["--claims", "deepseek"][..], Value::from("supported")),
+        ("", &["--claims", "deepseek@2025-12"][..], Value::from("supported")),
         ("/", &[], Value::Null),
         ("/anthropic", &["--claims", "anthropic"], Value::from("supported")),
         ("/a/b/v1/messages", &[], Value::Null),
@@ -50,8 +57,9 @@ fn a_server_is_tested_by_its_base_url_with_and_without_a_path() {
 #[test]
 fn the_name_option_names_results_and_files() {
     let folder = Folder::new();
-    let simulator = SimulatorProcess::start(&folder, &["deepseek"]);
-    let arguments = ["run", "--base-url", &simulator.url, "--claims", "deepseek", "--select", STOP, "--out", "out"];
+    let simulator = SimulatorProcess::start(&folder, &["deepseek@2025-12"]);
+    let arguments =
+        ["run", "--base-url", &simulator.url, "--claims", "deepseek@2025-12", "--select", STOP, "--out", "out"];
     let arguments = [&arguments[..], &["--api-key-env", "KEY", "--name", "../gateway é"]].concat();
     folder.run_with_env(&[("KEY", &simulator.key)], &arguments).assert_exit_code(0);
     assert_eq!(folder.results("out")["target"]["name"], "../gateway é");

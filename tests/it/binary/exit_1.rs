@@ -62,9 +62,10 @@ fn a_finding_fails_only_with_strict_and_a_note_never_fails() {
 fn a_recording_is_judged_with_other_claims() {
     let folder = Folder::new();
     run_simulated(&folder, &["--select", "field.top_k"]).assert_exit_code(0);
-    let judge = |claims| folder.run(["judge", "out/recording-deepseek.jsonl", "--claims", claims, "--out", "again"]);
+    let judge =
+        |claims| folder.run(["judge", "out/recording-deepseek-2025-12.jsonl", "--claims", claims, "--out", "again"]);
     judge("anthropic").assert_exit_code(1);
     assert_eq!(folder.results("again")["rows"][0]["outcome"], "contradicts");
-    judge("deepseek").assert_exit_code(0);
+    judge("deepseek@2025-12").assert_exit_code(0);
     assert_eq!(folder.results("again"), folder.results("out"));
 }

@@ -50,7 +50,7 @@ fn selections_without_rows_are_rejected() {
 
 #[test]
 fn values_out_of_range_are_rejected() {
-    let target = &["run", "deepseek", "--simulate"][..];
+    let target = &["run", "deepseek@2025-12", "--simulate"][..];
     for (option, value, said) in [
         ("--confidence", "1", "from 0.5 up to"),
         ("--confidence", "nan", "from 0.5 up to"),
@@ -78,7 +78,7 @@ fn values_out_of_range_are_rejected() {
         ("--drift-to", "1.5", "a number from 0 to 1"),
         ("--drift-after", "5", "--drift-to <P>"),
     ] {
-        assert_rejected(&["simulate", "deepseek", option, value], &[said]);
+        assert_rejected(&["simulate", "deepseek@2025-12", option, value], &[said]);
     }
 }
 
@@ -86,8 +86,11 @@ fn values_out_of_range_are_rejected() {
 fn options_that_exclude_each_other_are_rejected() {
     let url = "http://127.0.0.1:9";
     assert_rejected(&["run", "--base-url", url, "--simulate"], &["--simulate and --base-url cannot be combined"]);
-    assert_rejected(&["run", "deepseek", "anthropic", "--base-url", url], &["--base-url accepts one target"]);
-    assert_rejected(&["run", "deepseek", "deepseek", "--simulate"], &["target `deepseek` is named twice"]);
+    assert_rejected(&["run", "deepseek@2025-12", "anthropic", "--base-url", url], &["--base-url accepts one target"]);
+    assert_rejected(
+        &["run", "deepseek@2025-12", "deepseek@2025-12", "--simulate"],
+        &["target `deepseek` is named twice"],
+    );
     assert_rejected(&["run", "--name", "x"], &["--name accepts one target"]);
     assert_rejected(&["run", "--base-url", url], &["--base-url needs --model"]);
     assert_rejected(
@@ -125,20 +128,23 @@ fn a_live_target_without_its_credential_is_rejected() {
         "--api-key-file",
         "To run without a key: `fieldtest run deepseek --simulate`",
     ];
-    assert_rejected(&["run", "deepseek"], said);
+    assert_rejected(&["run", "deepseek@2025-12"], said);
     let folder = Folder::new();
     // CI systems set a secret that they do not have to nothing.
     folder
-        .run_with_env(&[("DEEPSEEK_API_KEY", "")], &["run", "deepseek"])
+        .run_with_env(&[("DEEPSEEK_API_KEY", "")], &["run", "deepseek@2025-12"])
         .assert_exit_code(2)
         .assert_stderr_contains(said);
     // That of another target is not his.
     folder
-        .run_with_env(&[("ANTHROPIC_API_KEY", "sk-ant-0123456789")], &["run", "deepseek"])
+        .run_with_env(&[("ANTHROPIC_API_KEY", "sk-ant-0123456789")], &["run", "deepseek@2025-12"])
         .assert_exit_code(2)
         .assert_stderr_contains(said);
-    assert_rejected(&["run", "deepseek", "--api-key-env", "MY_KEY"], &["no credential: set MY_KEY"]);
-    assert_rejected(&["run", "deepseek", "--api-key-file", "none"], &["the credential file none cannot be read"]);
+    assert_rejected(&["run", "deepseek@2025-12", "--api-key-env", "MY_KEY"], &["no credential: set MY_KEY"]);
+    assert_rejected(
+        &["run", "deepseek@2025-12", "--api-key-file", "none"],
+        &["the credential file none cannot be read"],
+    );
     assert!(folder.all_files().is_empty());
 }
 
@@ -148,13 +154,21 @@ fn an_invalid_credential_is_rejected_and_not_printed() {
     folder.write("two-lines", "hunter2-0123\nhunter2-4567\n");
     folder.write("empty", "");
     for (variables, arguments, said) in [
-        (&[("DEEPSEEK_API_KEY", "hunter2 0123")][..], &["run", "deepseek"][..], "DEEPSEEK_API_KEY contains a space"),
-        (&[], &["run", "deepseek", "--api-key-file", "two-lines"], "the file two-lines contains a space, a line break"),
-        (&[], &["run", "deepseek", "--api-key-file", "empty"], "the file empty is empty"),
+        (
+            &[("DEEPSEEK_API_KEY", "hunter2 0123")][..],
+            &["run", "deepseek@2025-12"][..],
+            "DEEPSEEK_API_KEY contains a space",
+        ),
+        (
+            &[],
+            &["run", "deepseek@2025-12", "--api-key-file", "two-lines"],
+            "the file two-lines contains a space, a line break",
+        ),
+        (&[], &["run", "deepseek@2025-12", "--api-key-file", "empty"], "the file empty is empty"),
         // The credential itself where a name belongs.
-        (&[], &["run", "deepseek", "--api-key-env", "sk-hunter2-0123"], "needs the name of a variable"),
-        (&[], &["run", "deepseek", "--api-key", "sk-hunter2-0123"], "unexpected argument '--api-key'"),
-        (&[], &["run", "deepseek", "--api-key=sk-hunter2-0123"], "unexpected argument '--api-key'"),
+        (&[], &["run", "deepseek@2025-12", "--api-key-env", "sk-hunter2-0123"], "needs the name of a variable"),
+        (&[], &["run", "deepseek@2025-12", "--api-key", "sk-hunter2-0123"], "unexpected argument '--api-key'"),
+        (&[], &["run", "deepseek@2025-12", "--api-key=sk-hunter2-0123"], "unexpected argument '--api-key'"),
     ] {
         let finished = folder.run_with_env(variables, arguments).assert_exit_code(2).assert_stderr_contains(&[said]);
         assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
@@ -207,11 +221,11 @@ fn results_that_cannot_be_written_are_still_printed() {
 fn files_of_another_kind_are_rejected() {
     let folder = folder_with_results();
     folder
-        .run(["judge", "out/results-deepseek.json", "--out", "x"])
+        .run(["judge", "out/results-deepseek-2025-12.json", "--out", "x"])
         .assert_exit_code(2)
         .assert_stderr_contains(&["is not the header of a recording"]);
     folder.run(["judge", "out", "--out", "x"]).assert_exit_code(2).assert_stderr_contains(&["cannot read"]);
-    let recording = "out/recording-deepseek.jsonl";
+    let recording = "out/recording-deepseek-2025-12.jsonl";
     folder
         .run(["report", recording, "-o", "x"])
         .assert_exit_code(2)
@@ -225,8 +239,8 @@ fn files_of_another_kind_are_rejected() {
 #[test]
 fn a_port_in_use_is_rejected() {
     let folder = Folder::new();
-    let simulator = SimulatorProcess::start(&folder, &["deepseek"]);
+    let simulator = SimulatorProcess::start(&folder, &["deepseek@2025-12"]);
     let port = simulator.url.rsplit(':').next().unwrap();
     let said = &["cannot listen on 127.0.0.1:", "Choose another port with --port"];
-    folder.run(["simulate", "deepseek", "--port", port]).assert_exit_code(2).assert_stderr_contains(said);
+    folder.run(["simulate", "deepseek@2025-12", "--port", port]).assert_exit_code(2).assert_stderr_contains(said);
 }

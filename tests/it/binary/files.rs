@@ -6,33 +6,42 @@ use super::*;
 fn results_are_rendered_side_by_side() {
     let folder = Folder::new();
     folder.run(["run", "--select", STOP, "--out", "out"]).assert_exit_code(0);
-    let arguments = ["report", "out/results-tencent-lkeap.json", "out/results-deepseek.json", "-o", "side"];
+    let arguments =
+        ["report", "out/results-tencent-lkeap-2025-12.json", "out/results-deepseek-2025-12.json", "-o", "side"];
     let finished = folder.run(arguments).assert_exit_code(0);
-    assert!(finished.stdout.find("tencent-lkeap") < finished.stdout.find("deepseek"), "{}", finished.stdout);
+    assert!(
+        finished.stdout.find("tencent-lkeap@2025-12") < finished.stdout.find("deepseek@2025-12"),
+        "{}",
+        finished.stdout
+    );
     let matrix = folder.read("side/matrix.md");
-    assert!(matrix.contains("tencent-lkeap") && matrix.contains("deepseek"), "{matrix}");
+    assert!(matrix.contains("tencent-lkeap@2025-12") && matrix.contains("deepseek@2025-12"), "{matrix}");
 }
 
 #[test]
 fn two_results_of_one_target_are_both_written() {
     let folder = Folder::new();
-    folder.run(["run", "deepseek", "--simulate", "--select", STOP, "--out", "old"]).assert_exit_code(0);
+    folder.run(["run", "deepseek@2025-12", "--simulate", "--select", STOP, "--out", "old"]).assert_exit_code(0);
     let flip = ["--flip", "field.stop_sequences=ignored", "--out", "new"];
-    folder.run(["run", "deepseek", "--simulate", "--select", STOP].iter().chain(&flip)).assert_exit_code(1);
-    let (old, new) = (folder.read("old/results-deepseek.json"), folder.read("new/results-deepseek.json"));
-    let both = ["old/results-deepseek.json", "new/results-deepseek.json"];
+    folder.run(["run", "deepseek@2025-12", "--simulate", "--select", STOP].iter().chain(&flip)).assert_exit_code(1);
+    let (old, new) =
+        (folder.read("old/results-deepseek-2025-12.json"), folder.read("new/results-deepseek-2025-12.json"));
+    let both = ["old/results-deepseek-2025-12.json", "new/results-deepseek-2025-12.json"];
     folder.run(["report", both[0], both[1], "-o", "side"]).assert_exit_code(0);
-    assert_eq!(folder.file_names("side", "results-"), ["results-deepseek-2.json", "results-deepseek.json"]);
+    assert_eq!(
+        folder.file_names("side", "results-"),
+        ["results-deepseek-2025-12-2.json", "results-deepseek-2025-12.json"]
+    );
     // Not even into the folder of one of them.
     folder.run(["report", both[0], both[1], "-o", "new"]).assert_exit_code(0);
     assert_eq!(folder.read(both[1]), new);
-    assert_eq!(folder.read("new/results-deepseek-2.json"), old);
+    assert_eq!(folder.read("new/results-deepseek-2025-12-2.json"), old);
 }
 
 #[test]
 fn edited_or_truncated_results_are_rejected() {
     let folder = folder_with_results();
-    let text = folder.read("out/results-deepseek.json");
+    let text = folder.read("out/results-deepseek-2025-12.json");
     for (content, said) in [
         (text.replace(r#""outcome": "conforms""#, r#""outcome": "contradicts""#), "row field.stop_sequences"),
         (text.replace("fieldtest-results/2", "fieldtest-results/9"), "This version of fieldtest reads"),
@@ -54,7 +63,7 @@ fn edited_or_truncated_results_are_rejected() {
 #[test]
 fn edited_recordings_are_rejected_with_the_line() {
     let folder = folder_with_results();
-    let text = folder.read("out/recording-deepseek.jsonl");
+    let text = folder.read("out/recording-deepseek-2025-12.jsonl");
     let lines: Vec<&str> = text.lines().collect();
     let without = |n: usize| {
         let mut lines = lines.clone();
@@ -94,7 +103,7 @@ fn edited_recordings_are_rejected_with_the_line() {
 #[test]
 fn an_endless_line_is_rejected_within_bounds() {
     let folder = folder_with_results();
-    let path = folder.write("endless.jsonl", folder.read("out/recording-deepseek.jsonl"));
+    let path = folder.write("endless.jsonl", folder.read("out/recording-deepseek-2025-12.jsonl"));
     // A hole of a gigabyte: it costs no disk, and reads as zeros.
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
     let finished = folder
@@ -134,7 +143,7 @@ fn recorded_run() -> &'static (fieldtest::catalog::Catalog, Vec<u8>) {
     RECORDED.get_or_init(|| {
         let folder = Folder::new();
         run_simulated(&folder, &["--select", STOP, "--select", "field.metadata"]).assert_exit_code(0);
-        let text = folder.read("out/recording-deepseek.jsonl").into_bytes();
+        let text = folder.read("out/recording-deepseek-2025-12.jsonl").into_bytes();
         (fieldtest::catalog::Catalog::load_bundled().unwrap(), text)
     })
 }

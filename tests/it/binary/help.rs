@@ -56,7 +56,7 @@ fn the_faults_of_the_simulator_are_listed_by_area_with_a_description() {
     assert!(areas.starts_with(&["http", "message", "sse", "usage", "error", "tool", "raw"]), "{areas:?}");
     // A target beside it changes nothing, and nothing is served.
     assert_eq!(
-        Folder::new().run(["simulate", "deepseek", "--list-faults"]).assert_exit_code(0).stdout,
+        Folder::new().run(["simulate", "deepseek@2025-12", "--list-faults"]).assert_exit_code(0).stdout,
         finished.stdout
     );
 }

@@ -30,7 +30,7 @@ const STOP: &str = "field.stop_sequences";
 
 /// Runs `fieldtest run deepseek --simulate --out out` with more arguments.
 fn run_simulated(folder: &Folder, more: &[&str]) -> FinishedRun {
-    folder.run(["run", "deepseek", "--simulate", "--out", "out"].iter().chain(more))
+    folder.run(["run", "deepseek@2025-12", "--simulate", "--out", "out"].iter().chain(more))
 }
 
 /// A folder with the results and the recording of one row that conforms.
@@ -72,7 +72,7 @@ impl Drop for SimulatorProcess {
 fn the_simulator_ends_after_a_signal() {
     let folder = Folder::new();
     // It has printed its address.
-    let mut simulator = SimulatorProcess::start(&folder, &["deepseek"]);
+    let mut simulator = SimulatorProcess::start(&folder, &["deepseek@2025-12"]);
     std::process::Command::new("kill").args(["-INT", &simulator.child.id().to_string()]).status().unwrap();
     assert_eq!(simulator.child.wait().unwrap().code(), Some(0));
 }

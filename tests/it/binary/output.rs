@@ -7,9 +7,9 @@ fn only_a_terminal_gets_escape_codes() {
     let folder = folder_with_results();
     for variables in [&[][..], &[("NO_COLOR", "1")], &[("TERM", "xterm-256color")], &[("TERM", "dumb")]] {
         for arguments in [
-            &["run", "deepseek", "--simulate", "--select", STOP, "--out", "out"][..],
-            &["report", "out/results-deepseek.json", "-o", "again"],
-            &["plan", "deepseek", "--select", STOP],
+            &["run", "deepseek@2025-12", "--simulate", "--select", STOP, "--out", "out"][..],
+            &["report", "out/results-deepseek-2025-12.json", "-o", "again"],
+            &["plan", "deepseek@2025-12", "--select", STOP],
             &["rows", "--select", STOP],
             &["run", "nobody"],
             &["run", "--help"],
@@ -26,18 +26,18 @@ fn only_the_requested_formats_are_written() {
     let folder = Folder::new();
     let shown = run_simulated(&folder, &["--select", STOP, "--format", "terminal"]).assert_exit_code(0);
     assert!(shown.stdout.contains("stop_sequences"));
-    assert_eq!(folder.file_names("out", ""), ["recording-deepseek.jsonl"]);
+    assert_eq!(folder.file_names("out", ""), ["recording-deepseek-2025-12.jsonl"]);
     let silent = run_simulated(&folder, &["--select", STOP, "--format", "json"]).assert_exit_code(0);
     assert_eq!(silent.stdout, "");
-    assert_eq!(folder.file_names("out", ""), ["recording-deepseek.jsonl", "results-deepseek.json"]);
+    assert_eq!(folder.file_names("out", ""), ["recording-deepseek-2025-12.jsonl", "results-deepseek-2025-12.json"]);
 }
 
 #[test]
 fn recordings_are_written_to_the_record_folder() {
     let folder = Folder::new();
     run_simulated(&folder, &["--select", STOP, "--record", "kept/here"]).assert_exit_code(0);
-    assert_eq!(folder.file_names("kept/here", ""), ["recording-deepseek.jsonl"]);
-    assert_eq!(folder.file_names("out", ""), ["matrix.md", "results-deepseek.json"]);
+    assert_eq!(folder.file_names("kept/here", ""), ["recording-deepseek-2025-12.jsonl"]);
+    assert_eq!(folder.file_names("out", ""), ["matrix.md", "results-deepseek-2025-12.json"]);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_reader_that_closes_the_pipe_causes_no_panic() {
         &["rows"][..],
         &["plan"],
         &["--help"],
-        &["report", "out/results-deepseek.json", "-o", "again"],
+        &["report", "out/results-deepseek-2025-12.json", "-o", "again"],
         &["rows", "--format", "json"],
     ] {
         let mut child = folder.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -81,7 +81,7 @@ fn plans_send_nothing_and_need_no_key() {
     let server = TestServer::start(|_, _| Ok(()));
     let folder = Folder::new();
     let plan = folder.run(["plan"]).assert_exit_code(0);
-    assert!(plan.stdout.contains("deepseek") && plan.stdout.contains("sends no requests"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("deepseek@2025-12") && plan.stdout.contains("sends no requests"), "{}", plan.stdout);
     let url = server.url();
     let arguments = ["plan", "--base-url", &url, "--model", "m", "--select", STOP, "--format", "json"];
     let plan: Value = serde_json::from_str(&folder.run(arguments).assert_exit_code(0).stdout).unwrap();
@@ -96,7 +96,7 @@ fn plans_send_nothing_and_need_no_key() {
 fn a_run_stays_within_its_plan() {
     let folder = Folder::new();
     let select = ["--select", "field.{system,stop_sequences,metadata}", "--select", "tools.*"];
-    let plan = folder.run(["plan", "deepseek", "--format", "json"].iter().chain(&select)).assert_exit_code(0);
+    let plan = folder.run(["plan", "deepseek@2025-12", "--format", "json"].iter().chain(&select)).assert_exit_code(0);
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
     run_simulated(&folder, &select).assert_exit_code(0);
     let requests = folder.results("out")["totals"]["requests"].as_u64().unwrap();
@@ -118,7 +118,7 @@ fn rows_are_listed_with_the_claims_of_every_target() {
     assert_eq!(
         top_k["claims"],
         serde_json::json!({
-            "anthropic": "supported", "deepseek": "ignored", "tencent-lkeap": "ignored",
+            "anthropic": "supported", "deepseek@2025-12": "ignored", "tencent-lkeap@2025-12": "ignored",
         })
     );
 }

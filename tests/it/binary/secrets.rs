@@ -24,8 +24,19 @@ fn the_credential_is_sent_and_never_written() {
     let folder = Folder::new();
     folder.write("key", SECRET);
     let url = server.url();
-    let run =
-        ["run", "--base-url", &url, "--model", "m", "--select", "header.*", "--out", "out", "--claims", "deepseek"];
+    let run = [
+        "run",
+        "--base-url",
+        &url,
+        "--model",
+        "m",
+        "--select",
+        "header.*",
+        "--out",
+        "out",
+        "--claims",
+        "deepseek@2025-12",
+    ];
     for credential in [["--api-key-env", "KEY"], ["--api-key-file", "key"]] {
         let before = server.received_requests().len();
         let finished = folder.run_with_env(&[("KEY", SECRET)], &[&run[..], &credential].concat());
@@ -44,7 +55,7 @@ fn the_credential_of_a_target_is_not_sent_to_another_host() {
     let server = TestServer::start(|_, _| Ok(()));
     let folder = Folder::new();
     let url = server.url();
-    let arguments = ["run", "deepseek", "--base-url", &url, "--select", STOP, "--retries", "0", "--out", "out"];
+    let arguments = ["run", "deepseek@2025-12", "--base-url", &url, "--select", STOP, "--retries", "0", "--out", "out"];
     folder.run_with_env(&[("DEEPSEEK_API_KEY", SECRET)], &arguments).assert_exit_code(3);
     assert!(!server.received_requests().is_empty());
     assert!(

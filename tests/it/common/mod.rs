@@ -38,7 +38,7 @@ use fieldtest::simulator::SimulatorConfig;
 use fieldtest::wire::exchange::AuthScheme;
 
 /// The simulated targets: the reference and the two targets with published tables.
-pub const TARGETS: [&str; 3] = ["anthropic", "deepseek", "tencent-lkeap"];
+pub const TARGETS: [&str; 3] = ["anthropic", "deepseek@2025-12", "tencent-lkeap@2025-12"];
 
 /// The wait before the first retry at a server in this process.
 pub const SHORT_BACKOFF: Duration = Duration::from_millis(5);
