@@ -75,8 +75,6 @@ pub(super) fn evaluate_canary(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use VerdictStatus::{Ignored, Inconclusive, Supported};
 
     use super::*;

@@ -5,6 +5,7 @@
 //! complete an escape around it. A decoded escape is shorter than the escape, so the time is linear.
 
 use std::ops::Range;
+use std::slice;
 
 use memchr::{memchr, memchr3};
 
@@ -188,7 +189,7 @@ fn find_special(bytes: &[u8]) -> Option<usize> {
 
 /// A text without escapes, at any depth.
 pub fn decode_escapes(text: &[u8]) -> Vec<u8> {
-    NormalizedText::decode(text, &[0..text.len()]).bytes
+    NormalizedText::decode(text, slice::from_ref(&(0..text.len()))).bytes
 }
 
 #[cfg(test)]
@@ -222,12 +223,12 @@ mod tests {
     #[test]
     fn each_byte_knows_its_place() {
         let escaped = "ab&#0115;c%25";
-        let text = NormalizedText::decode(escaped.as_bytes(), &[0..escaped.len()]);
+        let text = NormalizedText::decode(escaped.as_bytes(), slice::from_ref(&(0..escaped.len())));
         assert_eq!(text.bytes, b"absc%");
         assert_eq!(text.ranges, [(0, 1), (1, 2), (2, 9), (9, 10), (10, 13)]);
         let parts = NormalizedText::decode(b"a\\u0\"0\"73b", &[0..4, 5..6, 7..10]);
         assert_eq!((parts.bytes.as_slice(), parts.ranges[1]), (&b"asb"[..], (1, 9)));
-        let truncated = NormalizedText::decode(b"ab\\u00", &[0..6]);
+        let truncated = NormalizedText::decode(b"ab\\u00", slice::from_ref(&(0..6)));
         assert_eq!(truncated.settled_len, 2);
     }
 
@@ -239,7 +240,7 @@ mod tests {
         ] {
             for count in [1_000, 50_000] {
                 let text = unit.repeat(count);
-                let steps = NormalizedText::decode(text.as_bytes(), &[0..text.len()]).steps;
+                let steps = NormalizedText::decode(text.as_bytes(), slice::from_ref(&(0..text.len()))).steps;
                 assert!(steps <= 4 * text.len() as u64 + 8, "{unit} × {count}: {steps} steps");
             }
         }

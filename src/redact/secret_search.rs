@@ -3,6 +3,7 @@
 //! The search reads the whole body, and then the strings of its events that a reader may join.
 
 use std::ops::Range;
+use std::slice;
 
 use crate::redact::key_patterns;
 use crate::redact::known_secrets::KnownSecrets;
@@ -41,7 +42,7 @@ impl<'a> SecretSearch<'a> {
 
     /// The secrets in one text, sorted and without overlaps.
     pub fn find_in_text(mut self, key_patterns: KeyPatterns) -> Vec<ByteReplacement> {
-        self.search_parts(&[0..self.body.len()], key_patterns);
+        self.search_parts(slice::from_ref(&(0..self.body.len())), key_patterns);
         merge_overlapping(self.found)
     }
 
@@ -52,7 +53,7 @@ impl<'a> SecretSearch<'a> {
     }
 
     pub fn search_body(&mut self, key_patterns: KeyPatterns) {
-        self.search_parts(&[0..self.body.len()], key_patterns);
+        self.search_parts(slice::from_ref(&(0..self.body.len())), key_patterns);
         for_each_sequence(self.body, self.is_truncated, |parts, is_prose| {
             self.search_parts(parts, if is_prose { key_patterns } else { KeyPatterns::Keep });
         });

@@ -80,8 +80,7 @@ fn collect_parts(body: &[u8]) -> Vec<StringPart> {
             SseLineRole::OtherField => {}
             // In a stream of JSON lines, the line is the event. Other clients ignore it.
             SseLineRole::Unknown if line.bytes.trim_ascii_start().starts_with(b"{") => {
-                let mut own_event = EventReader::default();
-                own_event.first_part = parts.len();
+                let mut own_event = EventReader { first_part: parts.len(), ..EventReader::default() };
                 own_event.read_line(body, range, &mut parts);
                 own_event.finish(&mut parts);
                 event.first_part = parts.len();

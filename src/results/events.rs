@@ -124,9 +124,9 @@ pub enum NdjsonEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         partial: Option<String>,
         /// Requests, tokens, cost and time of the run.
-        totals: RunTotals,
+        totals: Box<RunTotals>,
         /// The number of rows with each outcome and each kind of verdict.
-        summary: ResultsSummary,
+        summary: Box<ResultsSummary>,
     },
     /// The last line: the command ended.
     Finished {
@@ -146,8 +146,8 @@ pub fn events_from_results(results: &Results) -> Vec<NdjsonEvent> {
     });
     let finished = NdjsonEvent::RunFinished {
         partial: results.partial.clone(),
-        totals: results.totals.clone(),
-        summary: results.summary.clone(),
+        totals: Box::new(results.totals.clone()),
+        summary: Box::new(results.summary.clone()),
     };
     rows.chain([finished]).collect()
 }

@@ -353,7 +353,7 @@ mod tests {
         ];
         let readable = stream(&events);
         assert!(matches!(interpret(&response("text/event-stream", &readable)), InterpretedExchange::Message(_)));
-        let without_types: Vec<String> = events.iter().map(|e| readable_without_type(e)).collect();
+        let without_types: Vec<String> = events.iter().map(readable_without_type).collect();
         let bodies = [
             "data: hello\n\n".to_owned(),
             r#"{"type":"message","content":[]}"#.to_owned(),

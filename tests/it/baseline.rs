@@ -16,7 +16,7 @@ const SYSTEM: &str = "field.system";
 /// A flip that makes the row fail.
 const BROKEN: &str = "field.stop_sequences=ignored";
 
-/// Runs `fieldtest run deepseek --simulate` with the first two rows and more arguments.
+/// Runs `fieldtest run deepseek@2025-12 --simulate` with the first two rows and more arguments.
 fn run(folder: &Folder, more: &[&str]) -> FinishedRun {
     let arguments = ["run", "deepseek@2025-12", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
     folder.run(arguments.iter().chain(more))
@@ -78,7 +78,7 @@ mod cases {
         let folder = folder_with_baseline(&[]);
         run(&folder, &[&WITH_BASELINE[..], &["--flip", BROKEN]].concat())
             .assert_exit_code(1)
-            .assert_stderr_contains(&["deepseek: compared with known.yaml: 1 regression"]);
+            .assert_stderr_contains(&["deepseek@2025-12: compared with known.yaml: 1 regression"]);
         let entry = compared_entry(&folder, STOP);
         assert_eq!((&entry["case"], &entry["cause"]), (&"regression".into(), &"unlisted".into()));
         assert!(folder.read("out/matrix.md").contains("**regression**: not listed"));
@@ -249,7 +249,7 @@ mod earlier_runs {
             ["run", "tencent-lkeap@2025-12", "--simulate", "--out", "out", "--select", STOP, "--select", STREAM];
         let finished = folder.run(arguments.iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
         for text in [finished.stdout, folder.read("out/matrix.md")] {
-            assert!(text.contains("the target differs: deepseek and tencent-lkeap"), "{text}");
+            assert!(text.contains("the target differs: deepseek@2025-12 and tencent-lkeap@2025-12"), "{text}");
         }
     }
 
@@ -258,8 +258,10 @@ mod earlier_runs {
         let folder = folder_with_earlier_run(&[]);
         let finished =
             folder.run(["run", "--out", "out", "--select", STOP].iter().chain(&WITH_EARLIER_RUN)).assert_exit_code(0);
-        finished.assert_stderr_contains(&["tencent-lkeap: not compared with"]);
-        let has_baseline = |name: &str| folder.read(&format!("out/results-{name}.json")).contains("\"baseline\": {");
+        finished.assert_stderr_contains(&["tencent-lkeap@2025-12: not compared with"]);
+        let has_baseline = |name: &str| {
+            folder.read(&format!("out/results-{}.json", name.replace('@', "-"))).contains("\"baseline\": {")
+        };
         assert_eq!((has_baseline("deepseek@2025-12"), has_baseline("tencent-lkeap@2025-12")), (true, false));
     }
 
@@ -429,9 +431,9 @@ mod commands {
         run(&folder, &[]).assert_exit_code(0);
         let printed = update().assert_exit_code(0).stdout;
         assert!(printed.contains("removed  field.stop_sequences") && !printed.contains("removed  sse"), "{printed}");
-        let other_target = folder.read(RESULTS).replacen("\"name\": \"deepseek\"", "\"name\": \"other\"", 1);
+        let other_target = folder.read(RESULTS).replacen("\"name\": \"deepseek@2025-12\"", "\"name\": \"other\"", 1);
         folder.write(RESULTS, other_target);
-        update().assert_exit_code(2).assert_stderr_contains(&["the list is for target `deepseek`"]);
+        update().assert_exit_code(2).assert_stderr_contains(&["the list is for target `deepseek@2025-12`"]);
     }
 
     #[test]

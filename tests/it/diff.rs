@@ -44,9 +44,13 @@ fn diff_json(folder: &Folder, more: &[&str]) -> Value {
 fn a_loss_exits_with_1_and_a_gain_with_0() {
     let folder = two_runs(&["--flip", "field.top_k=supported"], &["--flip", "field.stop_sequences=ignored"]);
     let finished = diff(&folder, &[]).assert_exit_code(1);
-    for part in
-        ["What changed at deepseek", "Lost (2)", "field.top_k: supported", "field.stop_sequences", "2 regressions"]
-    {
+    for part in [
+        "What changed at deepseek@2025-12",
+        "Lost (2)",
+        "field.top_k: supported",
+        "field.stop_sequences",
+        "2 regressions",
+    ] {
         assert!(finished.stdout.contains(part), "no {part} in:\n{}", finished.stdout);
     }
     let back = folder
@@ -138,7 +142,7 @@ fn two_targets_are_compared_and_the_differing_settings_are_named() {
     let files = ["diff", "a/results-anthropic.json", "b/results-deepseek-2025-12.json"];
     let finished = folder.run(files).assert_exit_code(1);
     let parts = [
-        "What would change by moving from anthropic to deepseek",
+        "What would change by moving from anthropic to deepseek@2025-12",
         "Would be lost (1)",
         "field.top_k",
         "the model differs: ",
@@ -149,7 +153,7 @@ fn two_targets_are_compared_and_the_differing_settings_are_named() {
         assert!(finished.stdout.contains(part), "no {part} in:\n{}", finished.stdout);
     }
     let text = folder.run(files.iter().chain(&["--format", "markdown"])).assert_exit_code(1).stdout;
-    assert!(text.contains("# What would change by moving from anthropic to deepseek"), "{text}");
+    assert!(text.contains("# What would change by moving from anthropic to deepseek@2025-12"), "{text}");
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn the_help_has_valid_examples() {
     let help = folder.run(["diff", "--help"]).assert_exit_code(0).stdout;
     let (_, examples) = help.split_once("Examples").unwrap();
     let examples: Vec<&str> = examples.lines().filter_map(|line| line.trim().strip_prefix("fieldtest ")).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         folder.run(example.split_whitespace().chain(["--help"])).assert_exit_code(0);
     }

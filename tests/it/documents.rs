@@ -71,7 +71,7 @@ fn without_output(block: &str) -> String {
 fn example_case_files_load_and_every_example_row_can_fail() {
     let folder = Folder::new();
     let written = ["docs/add-target.md", "docs/add-row.md"].map(|page| write_example_files(&folder, page));
-    assert_eq!(written, [1, 2]);
+    assert_eq!(written, [2, 2]);
     folder
         .run(["check", "--cases", "my-cases", "--select", "my.*", "--target", "anthropic", "--no-progress"])
         .assert_exit_code(0);

@@ -57,7 +57,8 @@ fn every_format_shows_the_contradiction() {
     assert!(message.as_deref().unwrap().starts_with("claimed ignored, observed rejected: "), "{message:?}");
     let details = description.as_deref().unwrap();
     assert!(details.contains("curl ") && details.contains("The response:"), "{details}");
-    let annotation = "::error title=deepseek%3A field.metadata contradicts::claimed ignored, observed rejected: ";
+    let annotation =
+        "::error title=deepseek@2025-12%3A field.metadata contradicts::claimed ignored, observed rejected: ";
     assert!(finished.stdout.lines().any(|line| line.starts_with(annotation)), "{}", finished.stdout);
     assert!(
         folder.read("out/matrix.html").contains("<strong>The")
@@ -65,7 +66,7 @@ fn every_format_shows_the_contradiction() {
     );
     let badge: serde_json::Value = serde_json::from_str(&folder.read("out/badge-deepseek-2025-12.json")).unwrap();
     let expected = serde_json::json!({
-        "schemaVersion": 1, "label": "deepseek (simulated)", "message": "1 conform, 1 contradicted", "color": "red",
+        "schemaVersion": 1, "label": "deepseek@2025-12 (simulated)", "message": "1 conform, 1 contradicted", "color": "red",
     });
     assert_eq!(badge, expected);
     // Without GITHUB_STEP_SUMMARY, the summary is a file in the output folder.
@@ -119,11 +120,19 @@ fn an_undetermined_row_fails_with_strict() {
     let more =
         [&folder.write_simulator_file("disobedience: 1\n")[..], &["--format", "junit,github", "--out", "out"]].concat();
     let loose = folder.run(arguments.iter().chain(&more)).assert_exit_code(0);
-    assert!(loose.stdout.contains("::warning title=deepseek%3A field.system undetermined::"), "{}", loose.stdout);
+    assert!(
+        loose.stdout.contains("::warning title=deepseek@2025-12%3A field.system undetermined::"),
+        "{}",
+        loose.stdout
+    );
     let report = read_junit(&folder, "out");
     assert!(matches!(find_case(&report, "field.system").status, TestCaseStatus::Skipped { .. }));
     let strict = folder.run(arguments.iter().chain(&more).chain(&["--strict"])).assert_exit_code(1);
-    assert!(strict.stdout.contains("::error title=deepseek%3A field.system undetermined::"), "{}", strict.stdout);
+    assert!(
+        strict.stdout.contains("::error title=deepseek@2025-12%3A field.system undetermined::"),
+        "{}",
+        strict.stdout
+    );
     assert_eq!(read_junit(&folder, "out").failures, 1);
 }
 
@@ -137,7 +146,7 @@ fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     let finished = run(&folder, &[], &["--baseline", "known.yaml"]).assert_exit_code(0);
     assert!(!finished.stdout.contains("::error"), "{}", finished.stdout);
     assert!(
-        finished.stdout.contains("::notice title=deepseek%3A expected::1 failure as listed"),
+        finished.stdout.contains("::notice title=deepseek@2025-12%3A expected::1 failure as listed"),
         "{}",
         finished.stdout
     );
@@ -153,7 +162,11 @@ fn a_baseline_skips_known_failures_and_fails_stale_entries() {
     let fixed_run: Vec<&str> =
         RUN_ARGUMENTS.into_iter().filter(|word| *word != "--flip" && !word.contains('=')).collect();
     let finished = folder.run(fixed_run.iter().chain(&[ALL_FORMATS, "--baseline", "known.yaml"])).assert_exit_code(1);
-    assert!(finished.stdout.contains("::error title=deepseek%3A field.metadata stale::"), "{}", finished.stdout);
+    assert!(
+        finished.stdout.contains("::error title=deepseek@2025-12%3A field.metadata stale::"),
+        "{}",
+        finished.stdout
+    );
     let TestCaseStatus::NonSuccess { ty, .. } =
         &find_case(&read_junit(&folder, "out"), "field.metadata").status.clone()
     else {

@@ -457,7 +457,7 @@ mod stopped_runs {
         folder
             .run(["run", "--resume", "out", "--out", "out"])
             .assert_exit_code(0)
-            .assert_stderr_contains(&["deepseek: resuming", "tencent-lkeap: resuming"]);
+            .assert_stderr_contains(&["deepseek@2025-12: resuming", "tencent-lkeap@2025-12: resuming"]);
         for name in ["results-deepseek-2025-12.json", "results-tencent-lkeap-2025-12.json"] {
             assert_same_results(&folder, &format!("whole/{name}"), &format!("out/{name}"), name);
         }
@@ -527,7 +527,7 @@ mod rejected_resumes {
                 ["--base-url", &url, "--name", "x", "--model", "m"].map(str::to_owned).to_vec(),
                 vec!["the recording has target `it`"],
             ),
-            (with(&["--claims", "anthropic"]), vec!["the recording has the claims of `deepseek`"]),
+            (with(&["--claims", "anthropic"]), vec!["the recording has the claims of `deepseek@2025-12`"]),
             (with(&["--seed", "8"]), vec!["made with `--seed 7`", "Remove `--seed`"]),
             (with(&["--confidence", "0.9"]), vec!["--confidence 0.99"]),
             (with(&["--default-max-tokens", "99"]), vec!["--default-max-tokens 1024"]),

@@ -232,7 +232,7 @@ fn a_plan_adds_up_targets_and_checks_prices_and_budgets() {
     folder
         .run(["plan", "deepseek@2025-12", "--max-cost", "1"])
         .assert_exit_code(2)
-        .assert_stderr_contains(&["--max-cost needs prices for deepseek", "--price-input"]);
+        .assert_stderr_contains(&["--max-cost needs prices for deepseek@2025-12", "--price-input"]);
     folder
         .run(["plan", "deepseek@2025-12", "--price-input", "1"])
         .assert_exit_code(2)

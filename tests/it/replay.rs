@@ -44,12 +44,13 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
         let first = run_simulated(&folder, target, "out", &arguments);
         let again = folder.run(["run", target, "--replay", "rec", "--out", "again"]);
         assert_eq!(again.code, first.code, "{deviations} {more:?}\n{}\n{}", first.stderr, again.stderr);
-        for file in [format!("results-{target}.json"), "matrix.md".to_owned()] {
+        let file_name = target.replace('@', "-");
+        for file in [format!("results-{file_name}.json"), "matrix.md".to_owned()] {
             let (first, again) = (folder.read(&format!("out/{file}")), folder.read(&format!("again/{file}")));
             assert!(first == again, "{target} {more:?}: {file} differs");
         }
-        folder.run(["judge", &format!("rec/recording-{target}.jsonl"), "--out", "judged"]);
-        let name = format!("results-{target}.json");
+        folder.run(["judge", &format!("rec/recording-{file_name}.jsonl"), "--out", "judged"]);
+        let name = format!("results-{file_name}.json");
         assert!(folder.read(&format!("judged/{name}")) == folder.read(&format!("again/{name}")), "judge differs");
     }
 }

@@ -12,7 +12,7 @@ use crate::common::binary;
 const SMALL_ROW: &str = "field.stop_sequences";
 
 fn read_results(folder: &Folder, name: &str) -> Value {
-    serde_json::from_str(&folder.read(&format!("out/results-{name}.json"))).unwrap()
+    serde_json::from_str(&folder.read(&format!("out/results-{}.json", name.replace('@', "-")))).unwrap()
 }
 
 #[test]
@@ -22,14 +22,14 @@ fn each_model_has_its_own_run() {
     let run = ["run", "deepseek@2025-12", "--simulate", "--select", SMALL_ROW, "--out", "out"];
     folder.run(run.iter().chain(&models)).assert_exit_code(0);
     for model in ["small", "large"] {
-        let results = read_results(&folder, &format!("deepseek-{model}"));
-        assert_eq!(results["target"]["name"], format!("deepseek@{model}"));
+        let results = read_results(&folder, &format!("deepseek-2025-12-{model}"));
+        assert_eq!(results["target"]["name"], format!("deepseek@2025-12@{model}"));
         assert_eq!(results["target"]["model"], model);
-        let recording = folder.read(&format!("out/recording-deepseek-{model}.jsonl"));
+        let recording = folder.read(&format!("out/recording-deepseek-2025-12-{model}.jsonl"));
         assert!(recording.contains(&format!(r#""model":"{model}""#)));
     }
     let matrix = folder.read("out/matrix.md");
-    assert!(matrix.contains("deepseek@small") && matrix.contains("deepseek@large"), "{matrix}");
+    assert!(matrix.contains("deepseek@2025-12@small") && matrix.contains("deepseek@2025-12@large"), "{matrix}");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_single_model_does_not_change_the_name_of_the_target() {
     folder
         .run(["run", "deepseek@2025-12", "--simulate", "--select", SMALL_ROW, "--out", "out", "--model", "m"])
         .assert_exit_code(0);
-    assert_eq!(read_results(&folder, "deepseek@2025-12")["target"]["model"], "m");
+    assert_eq!(read_results(&folder, "deepseek-2025-12")["target"]["model"], "m");
 }
 
 #[test]
@@ -47,12 +47,12 @@ fn a_target_list_names_targets_endpoints_and_models() {
     // No server listens on port 1.
     folder.write(
         "list.yaml",
-        "targets:\n  - { target: deepseek, models: [a, b], simulate: true }\n  - { target: anthropic, name: reference, \
-         simulate: true, claims: deepseek }\n  - { base_url: \"http://127.0.0.1:1\", models: [m], claims: deepseek }\n",
+        "targets:\n  - { target: deepseek@2025-12, models: [a, b], simulate: true }\n  - { target: anthropic, name: reference, \
+         simulate: true, claims: deepseek@2025-12 }\n  - { base_url: \"http://127.0.0.1:1\", models: [m], claims: deepseek@2025-12 }\n",
     );
     let run = ["run", "--targets", "list.yaml", "--select", SMALL_ROW, "--out", "out", "--retries", "0"];
     let ended = folder.run(run).assert_exit_code(3);
-    for name in ["deepseek-a", "deepseek-b", "reference"] {
+    for name in ["deepseek-2025-12-a", "deepseek-2025-12-b", "reference"] {
         assert_eq!(read_results(&folder, name)["summary"]["decided"], 1, "{name}");
     }
     assert_eq!(read_results(&folder, "reference")["target"]["claims"]["target"], "deepseek@2025-12");
@@ -70,30 +70,36 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
     let folder = Folder::new();
     for (list, message) in [
         ("targets:\n  - target: deepsek\n", "list.yaml:2:13: there is no target `deepsek`"),
-        ("targets:\n  - { target: deepseek, simulate: true, colour: red }\n", "list.yaml:2:41: unknown key `colour`"),
         (
-            "targets:\n  - { target: deepseek }\n  - { target: tencent-lkeap }\n",
+            "targets:\n  - { target: deepseek@2025-12, simulate: true, colour: red }\n",
+            "list.yaml:2:41: unknown key `colour`",
+        ),
+        (
+            "targets:\n  - { target: deepseek@2025-12 }\n  - { target: tencent-lkeap@2025-12 }\n",
             "list.yaml: no credential: set DEEPSEEK_API_KEY",
         ),
-        ("targets:\n  - { target: deepseek }\n  - { target: tencent-lkeap }\n", "set TENCENT_LKEAP_API_KEY"),
         (
-            "targets:\n  - { target: deepseek, simulate: true }\n  - { target: anthropic, name: deepseek, simulate: true }\n",
-            "two targets have the name `deepseek`",
+            "targets:\n  - { target: deepseek@2025-12 }\n  - { target: tencent-lkeap@2025-12 }\n",
+            "set TENCENT_LKEAP_API_KEY",
         ),
         (
-            "targets:\n  - { target: deepseek, name: a/b, simulate: true }\n  - { target: deepseek, name: a-b, simulate: true }\n",
+            "targets:\n  - { target: deepseek@2025-12, simulate: true }\n  - { target: anthropic, name: deepseek@2025-12, simulate: true }\n",
+            "two targets have the name `deepseek@2025-12`",
+        ),
+        (
+            "targets:\n  - { target: deepseek@2025-12, name: a/b, simulate: true }\n  - { target: deepseek@2025-12, name: a-b, simulate: true }\n",
             "`a/b` and `a-b` have the same file name",
         ),
         (
-            "targets:\n  - { target: deepseek, simulate: true, prices: { input: -1, output: 1 } }\n",
+            "targets:\n  - { target: deepseek@2025-12, simulate: true, prices: { input: -1, output: 1 } }\n",
             "a price must be a number of US dollars, 0 or more",
         ),
         (
-            "targets:\n  - { target: deepseek, simulate: true, limits: { requests_per_minute: 0 } }\n",
-            "deepseek: a limit of its file or entry is 0",
+            "targets:\n  - { target: deepseek@2025-12, simulate: true, limits: { requests_per_minute: 0 } }\n",
+            "deepseek@2025-12: a limit of its file or entry is 0",
         ),
         (
-            "targets:\n  - { target: deepseek, simulate: true }\n  - { target: anthropic, name: DeepSeek, simulate: true }\n",
+            "targets:\n  - { target: deepseek@2025-12, simulate: true }\n  - { target: anthropic, name: DeepSeek@2025-12, simulate: true }\n",
             "have the same file name",
         ),
     ] {
@@ -113,7 +119,7 @@ fn a_target_that_cannot_be_recorded_does_not_affect_the_others() {
     let run = ["run", "anthropic", "deepseek@2025-12", "--simulate", "--select", SMALL_ROW, "--out", "out"];
     let ended = folder.run(run).assert_exit_code(2);
     assert!(ended.stderr.contains("recording-anthropic.jsonl"), "{}", ended.stderr);
-    assert_eq!(read_results(&folder, "deepseek@2025-12")["summary"]["decided"], 1);
+    assert_eq!(read_results(&folder, "deepseek-2025-12")["summary"]["decided"], 1);
     assert!(folder.exists("out/matrix.md"));
 }
 
@@ -153,7 +159,7 @@ fn one_command_tests_two_hundred_targets() {
     let folder = Folder::new();
     let mut list = "targets:\n".to_owned();
     for n in 1..=200 {
-        writeln!(list, "  - {{ target: deepseek, name: host-{n}, simulate: true }}").unwrap();
+        writeln!(list, "  - {{ target: deepseek@2025-12, name: host-{n}, simulate: true }}").unwrap();
     }
     folder.write("list.yaml", list);
     let run = ["run", "--targets", "list.yaml", "--select", SMALL_ROW, "--out", "out", "--format", "json,markdown"];
@@ -179,7 +185,7 @@ fn repeats_report_the_stability_of_each_verdict() {
         "7",
     ];
     folder.run(run.iter().chain(&folder.write_simulator_file("disobedience: 0.4\n")).chain(&["--repeat", "4"]));
-    let results = read_results(&folder, "deepseek@2025-12");
+    let results = read_results(&folder, "deepseek-2025-12");
     let recordings = folder.file_names("out", "recording-deepseek-2025-12-run-");
     assert_eq!(recordings.len(), 4);
     // `judge` gives the verdicts of each run.
@@ -226,7 +232,7 @@ fn repeats_end_when_a_run_is_stopped() {
     let folder = Folder::new();
     let run = ["run", "deepseek@2025-12", "--simulate", "--out", "out", "--repeat", "5", "--max-requests", "20"];
     folder.run(run).assert_exit_code(3);
-    let results = read_results(&folder, "deepseek@2025-12");
+    let results = read_results(&folder, "deepseek-2025-12");
     let partial = results["partial"].as_str().unwrap();
     assert!(partial.starts_with("1 of 5 runs were completed: the budget"), "{partial}");
 }

@@ -59,7 +59,7 @@ mod merging {
             for index in 1..=parts {
                 let part = format!("{index}/{parts}");
                 run_shard(&folder, target, &part, &more);
-                let file = format!("shard-{index}-{parts}/results-{target}.json");
+                let file = format!("shard-{index}-{parts}/results-{}.json", target.replace('@', "-"));
                 let shard_results = read_json(&folder, &file);
                 assert_eq!(shard_results["shard"]["index"], index);
                 requests += shard_results["totals"]["requests"].as_u64().unwrap();
@@ -164,7 +164,7 @@ mod merging {
             let part = format!("{index}/2");
             folder.run(["run", "--out", &out, "--shard", &part, "--select", "field.*"]).assert_exit_code(0);
             files.extend(
-                ["deepseek@2025-12", "tencent-lkeap@2025-12"].map(|target| format!("{out}/results-{target}.json")),
+                ["deepseek-2025-12", "tencent-lkeap-2025-12"].map(|target| format!("{out}/results-{target}.json")),
             );
         }
         folder.run(["merge".to_owned()].into_iter().chain(files)).assert_exit_code(0);
@@ -234,7 +234,11 @@ mod rerunning {
         let report =
             ["report", "again/results-deepseek-2025-12.json", "--format", "junit,badge,github", "--out", "strict"];
         let ended = folder.run(report.iter().chain(&["--strict"])).assert_exit_code(1);
-        assert!(ended.stdout.contains("::error title=deepseek%3A field.stop_sequences flaky"), "{}", ended.stdout);
+        assert!(
+            ended.stdout.contains("::error title=deepseek@2025-12%3A field.stop_sequences flaky"),
+            "{}",
+            ended.stdout
+        );
         assert!(folder.read("strict/junit.xml").contains("failures=\"1\""));
         assert!(folder.read("strict/badge-deepseek-2025-12.json").contains("yellow"));
     }
@@ -352,7 +356,7 @@ mod rerunning {
             .assert_stderr_contains(&["the claiming target is"]);
         rerun(&folder, &["--name", "other"])
             .assert_exit_code(2)
-            .assert_stderr_contains(&["the target is deepseek in the results"]);
+            .assert_stderr_contains(&["the target is deepseek@2025-12 in the results"]);
         rerun(&folder, &["--shard", "1/2"]).assert_exit_code(2).assert_stderr_contains(&["cannot be used with"]);
         let file = ["--rerun", "out/results-deepseek-2025-12.json"];
         folder

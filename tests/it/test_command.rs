@@ -8,7 +8,7 @@ use server::{FaithfulServer, TestServer};
 use crate::common::{binary, server};
 
 /// A row that takes few requests.
-const STOP: &str = "deepseek::field.stop_sequences";
+const STOP: &str = "deepseek@2025-12::field.stop_sequences";
 
 fn test(folder: &Folder, more: &[&str]) -> FinishedRun {
     folder.run(["test", "deepseek@2025-12", "--simulate"].iter().chain(more))
@@ -26,7 +26,9 @@ mod listing {
         ] {
             let finished = folder.run([arguments, &["--format", "terse"]].concat()).assert_exit_code(0);
             assert!(finished.stdout.lines().count() > 60, "{}", finished.stdout);
-            assert!(finished.stdout.lines().all(|line| line.starts_with("deepseek::") && line.ends_with(": test")));
+            assert!(
+                finished.stdout.lines().all(|line| line.starts_with("deepseek@2025-12::") && line.ends_with(": test"))
+            );
             assert!(finished.stdout.lines().any(|line| line == format!("{STOP}: test")));
             assert_eq!(finished.stderr, "");
         }
@@ -48,9 +50,12 @@ mod listing {
             let finished = folder.run(["test", "--list"].iter().chain(more)).assert_exit_code(0);
             finished.stdout.lines().map(|line| line.trim_end_matches(": test").to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(list(&["field.stop_s"]), [STOP, "tencent-lkeap::field.stop_sequences"]);
-        assert_eq!(list(&["deepseek@2025-12", "field.top"]), ["deepseek::field.top_k", "deepseek::field.top_p"]);
-        assert_eq!(list(&["deepseek@2025-12", "field.top", "--skip", "top_p"]), ["deepseek::field.top_k"]);
+        assert_eq!(list(&["field.stop_s"]), [STOP, "tencent-lkeap@2025-12::field.stop_sequences"]);
+        assert_eq!(
+            list(&["deepseek@2025-12", "field.top"]),
+            ["deepseek@2025-12::field.top_k", "deepseek@2025-12::field.top_p"]
+        );
+        assert_eq!(list(&["deepseek@2025-12", "field.top", "--skip", "top_p"]), ["deepseek@2025-12::field.top_k"]);
         assert_eq!(list(&[STOP, "--exact"]), [STOP]);
         assert!(list(&["field.stop_s", "--exact"]).is_empty());
         assert_eq!(list(&["deepseek@2025-12", "--select", "field.top_*"]).len(), 2);
@@ -81,7 +86,7 @@ mod running {
     fn an_undetermined_row_is_ignored_with_its_reason_and_fails_with_strict() {
         let folder = Folder::new();
         let disobeys = folder.write_simulator_file("disobedience: 1\n");
-        let open = [&["deepseek::field.system", "--exact"][..], &disobeys].concat();
+        let open = [&["deepseek@2025-12::field.system", "--exact"][..], &disobeys].concat();
         let finished = test(&folder, &open).assert_exit_code(0);
         assert!(finished.stdout.contains("... ignored (undetermined: "), "{}", finished.stdout);
         assert!(finished.stdout.contains("0 passed; 0 failed; 1 ignored"), "{}", finished.stdout);
@@ -143,7 +148,7 @@ mod running {
         let finished =
             test(&folder, &[&arguments[..], &folder.write_simulator_file("faults: [message.id-missing]\n")].concat())
                 .assert_exit_code(101);
-        assert!(finished.stdout.contains("deepseek::findings"), "{}", finished.stdout);
+        assert!(finished.stdout.contains("deepseek@2025-12::findings"), "{}", finished.stdout);
         assert!(finished.stdout.contains("regression message.id-missing"), "{}", finished.stdout);
     }
 }
@@ -227,7 +232,7 @@ mod snapshots {
         assert!(folder.exists(PENDING) && !folder.exists(FILE));
         let pending = Snapshot::from_file(&folder.path().join(PENDING)).unwrap();
         assert!(pending.as_text().unwrap().to_string().contains("\"verdict\": \"ignored\""));
-        assert_eq!(pending.metadata().description(), Some("deepseek: metadata"));
+        assert_eq!(pending.metadata().description(), Some("deepseek@2025-12: metadata"));
         run_with_snapshots(&folder, &[], &["--accept"]).assert_exit_code(0);
         assert!(folder.exists(FILE) && !folder.exists(PENDING));
         run_with_snapshots(&folder, &[("CI", "true")], &[]).assert_exit_code(0);
@@ -256,7 +261,7 @@ mod snapshots {
     #[test]
     fn an_undetermined_row_changes_no_snapshot() {
         let folder = Folder::new();
-        let row = |more: &[&str]| test(&folder, &[&["deepseek::field.system", "--exact"][..], more].concat());
+        let row = |more: &[&str]| test(&folder, &[&["deepseek@2025-12::field.system", "--exact"][..], more].concat());
         row(&["--snapshots", "--accept"]).assert_exit_code(0);
         let before = folder.read("snapshots/deepseek-2025-12/field.system.snap");
         let finished =
@@ -274,7 +279,7 @@ mod snapshots {
         let mut together = vec!["--snapshots", "together", "--accept"];
         for row in rows {
             together.extend(["--select", row]);
-            let name = format!("deepseek::{row}");
+            let name = format!("deepseek@2025-12::{row}");
             test(&folder, &[&name, "--exact", "--snapshots", "alone", "--accept"]).assert_exit_code(0);
         }
         test(&folder, &together).assert_exit_code(0);

@@ -325,7 +325,7 @@ fn a_credential_command_runs_once_and_only_if_requests_are_sent() {
     let entry = |name: &str| {
         let helper = format!("[sh, {}/helper.sh]", folder.path().display());
         format!(
-            "  - {{ name: {name}, base_url: '{url}', models: [m], claims: deepseek, credential: {{ command: {helper} }} }}\n"
+            "  - {{ name: {name}, base_url: '{url}', models: [m], claims: deepseek@2025-12, credential: {{ command: {helper} }} }}\n"
         )
     };
     folder.write("list.yaml", format!("targets:\n{}{}", entry("one"), entry("two")));

@@ -104,7 +104,7 @@ fn the_command_line_accepts_every_call() {
 /// The test above would be worth nothing if it took anything.
 #[test]
 fn an_unknown_call_is_detected() {
-    let [call] = fieldtest_calls("fieldtest run deepseek \\\n  --formats junit || true").try_into().unwrap();
+    let [call] = fieldtest_calls("fieldtest run deepseek@2025-12 \\\n  --formats junit || true").try_into().unwrap();
     assert_eq!(call, ["run", "deepseek@2025-12", "--formats", "junit"]);
     let words = ["fieldtest"].into_iter().chain(call.iter().map(String::as_str)).map(OsString::from);
     assert!(fieldtest::cli::accepts(words).unwrap_err().contains("--formats"));

@@ -8,7 +8,7 @@ mod locate;
 mod parse;
 mod references;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::de::IgnoredAny;
 use serde_yaml::Spanned;
@@ -115,6 +115,12 @@ impl Catalog {
     /// The target of this name. A name without a revision means the newest.
     pub fn target(&self, name: &str) -> Option<&Target> {
         find_target(&self.targets, name)
+    }
+
+    /// The names of all targets, without and with their revisions.
+    pub fn target_names(&self) -> BTreeSet<&str> {
+        let names = || self.targets.keys().map(String::as_str);
+        names().chain(names().filter_map(|name| Some(name.split_once('@')?.0))).collect()
     }
 
     /// The experiment of a row.
@@ -405,10 +411,11 @@ mod tests {
             Ok(catalog) => {
                 let fields = catalog.rows.iter().filter(|row| row.experiment.is_field_row()).count();
                 let listed = |target: &str| catalog.targets[target].claims.len();
-                assert!(fields >= listed("deepseek") && fields >= listed("tencent-lkeap"), "{fields}");
+                assert!(fields >= listed("deepseek@2025-12") && fields >= listed("tencent-lkeap@2025-12"), "{fields}");
                 let sections: Vec<&str> = catalog.rows.iter().map(|row| row.section.as_str()).collect();
                 assert!(["Streaming", "Errors", "Turns", "Side endpoints"].iter().all(|s| sections.contains(s)));
-                assert_eq!(catalog.targets.keys().collect::<Vec<_>>(), ["anthropic", "deepseek", "tencent-lkeap"]);
+                assert!(catalog.target_names().is_superset(&["anthropic", "deepseek", "kimi", "tencent-lkeap"].into()));
+                assert_eq!(catalog.target("deepseek").unwrap().name, "deepseek@2026-11", "the newest revision");
                 assert!(catalog.gateway_rows.len() > 200, "{}", catalog.gateway_rows.len());
             }
             Err(errors) => panic!("{errors}"),

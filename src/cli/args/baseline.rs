@@ -103,7 +103,7 @@ pub fn catalog_names<'a>(catalog: &Catalog, names: &[&str], rows: impl IntoItera
     let mut known = CatalogNames {
         rows: bundled.chain(rows.into_iter().map(str::to_owned)).collect(),
         checks: ProtocolCheck::ALL.iter().map(|check| check.id().to_owned()).collect(),
-        targets: catalog.targets.keys().map(String::as_str).chain(names.iter().copied()).map(str::to_owned).collect(),
+        targets: catalog.target_names().into_iter().chain(names.iter().copied()).map(str::to_owned).collect(),
     };
     known.rows.sort();
     known.rows.dedup();

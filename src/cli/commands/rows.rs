@@ -19,8 +19,8 @@ use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
   fieldtest rows kimi minimax
   fieldtest rows --gateway")]
 pub struct RowsArgs {
-    /// Targets whose claims are shown [default: the reference and your own]
-    #[arg(value_name = "TARGET")]
+    /// Show the claims of these targets
+    #[arg(value_name = "TARGET", help_heading = "Rows")]
     targets: Vec<String>,
     #[command(flatten)]
     select: SelectArgs,

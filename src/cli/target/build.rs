@@ -32,7 +32,7 @@ pub fn find_target<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Target, C
 
 /// The names of all targets.
 pub fn list_targets(catalog: &Catalog) -> String {
-    catalog.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    catalog.target_names().into_iter().filter(|name| !name.contains('@')).collect::<Vec<_>>().join(", ")
 }
 
 /// What the resolution of targets depends on.

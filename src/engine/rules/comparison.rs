@@ -54,7 +54,7 @@ pub(crate) fn next_step(
     let needed = facts.min_trials(experiment.id()) as usize;
     let treatment = match usable_trials(experiment, ArmKind::Treatment, trials, facts, may_be_empty) {
         Ok(usable) => usable,
-        Err(step) => return step,
+        Err(step) => return *step,
     };
     if let ArmComparison::Repeats(text) = comparison
         && let Some(step) = known_answer::exact_stream_step(text, &treatment, needed)
@@ -65,7 +65,7 @@ pub(crate) fn next_step(
         treatment,
         negative: match usable_trials(experiment, ArmKind::Negative, trials, facts, may_be_empty) {
             Ok(usable) => usable,
-            Err(step) => return step,
+            Err(step) => return *step,
         },
     };
     match comparison {
@@ -89,20 +89,20 @@ fn usable_trials<'a>(
     trials: &'a [CompletedTrial],
     facts: &RunFacts,
     may_be_empty: bool,
-) -> Result<Vec<&'a CompletedTrial>, Step> {
+) -> Result<Vec<&'a CompletedTrial>, Box<Step>> {
     let arm_trials = without_passed_errors(trials.iter().filter(|t| t.arm == arm).collect());
     if arm == ArmKind::Treatment {
         let counts = count_outcomes(experiment, arm_trials.iter().copied());
         if let Some(step) = server_error_step(experiment, trials, &counts, facts, || Step::run(arm)) {
-            return Err(step);
+            return Err(Box::new(step));
         }
     }
     let is_error = |t: &&CompletedTrial| matches!(t.responses.last(), Some(InterpretedExchange::HttpError(_)));
     if arm_trials.iter().any(is_error) && !arm_trials.iter().all(is_error) {
-        return Err(Step::inconclusive(InconclusiveReason::Inconsistent, ReasonData::SometimesRejected {}));
+        return Err(Box::new(Step::inconclusive(InconclusiveReason::Inconsistent, ReasonData::SometimesRejected {})));
     }
     if let Some(step) = arm_trials.iter().find_map(|trial| problem_step(experiment, trials, trial, arm_trials.len())) {
-        return Err(step);
+        return Err(Box::new(step));
     }
     let is_unusable = |message: &Message| match message.stop_reason.as_deref() {
         Some("refusal") => true,
@@ -112,7 +112,7 @@ fn usable_trials<'a>(
     let usable: Vec<&CompletedTrial> = arm_trials.iter().copied().filter(is_usable).collect();
     let why = format!("the {arm} requests got empty responses or refusals of the model");
     match usable_response_step(arm_trials.len(), usable.len(), &why, || Step::run(arm)) {
-        Some(step) => Err(step),
+        Some(step) => Err(Box::new(step)),
         None => Ok(usable),
     }
 }

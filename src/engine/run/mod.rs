@@ -249,6 +249,9 @@ fn shared_request_names<'a>(rows: impl Iterator<Item = &'a CatalogRow>) -> HashM
 /// The index of a row, and its trials so far.
 type StartedRow = (usize, Vec<CompletedTrial>);
 
+/// A trial with the ids of its exchanges.
+type TrialExchanges = (TrialKey, Vec<String>);
+
 struct RowRunner<'a, E> {
     endpoint: &'a E,
     options: &'a RunOptions,
@@ -263,8 +266,7 @@ struct RowRunner<'a, E> {
     /// True if a request was answered after a server error.
     server_errors_pass: AtomicBool,
     health: EndpointHealth,
-    /// The trials of each row, with the ids of their exchanges.
-    row_trials: Mutex<HashMap<String, Vec<(TrialKey, Vec<String>)>>>,
+    row_trials: Mutex<HashMap<String, Vec<TrialExchanges>>>,
     text_form: TextForm,
     scheduler: RowScheduler,
     response_memory: ResponseMemoryLimit,

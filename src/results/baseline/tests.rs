@@ -337,7 +337,7 @@ fn every_problem_of_a_file_has_its_location() {
     let twice = read_error(&format!("{entry}{entry}"));
     assert!(twice.contains("k.yaml:6:10: `field.top_k` is listed twice"), "{twice}");
     assert!(twice.contains("is on line 3"), "{twice}");
-    let version = read_expectations("k.yaml", "schema: fieldtest-baseline/2\nexpect: []\n", &catalog_names());
+    let version = read_expectations("k.yaml", "schema: fieldtest-baseline/3\nexpect: []\n", &catalog_names());
     assert!(version.expect_err("another version").to_string().contains("reads fieldtest-baseline/2"));
     let target =
         read_expectations("k.yaml", "schema: fieldtest-baseline/1\ntarget: deepsek\nexpect: []\n", &catalog_names());

@@ -15,6 +15,9 @@ use crate::results::baseline::model::{
 use crate::results::compare::RankedVerdict;
 use crate::results::model::Results;
 
+/// The verdict in the earlier run, and the strongest verdict that its row could reach there.
+type VerdictBefore = (VerdictStatus, Option<VerdictStatus>);
+
 /// The first part of a stored comparison that does not follow from the results.
 pub fn find_inconsistency(results: &Results, comparison: &BaselineComparison) -> Option<String> {
     let Ok(today) = comparison.held_on.parse::<Date>() else {
@@ -30,36 +33,33 @@ pub fn find_inconsistency(results: &Results, comparison: &BaselineComparison) ->
         }
     }
     let mut counts = BaselineCounts::default();
-    let mut check = |subject: EntrySubject,
-                     now: EntryState,
-                     decide: &dyn Fn(
-        Option<&ExpectedFailure>,
-        Option<(VerdictStatus, Option<VerdictStatus>)>,
-    ) -> RowComparison| {
-        let entry = by_subject.remove(&subject);
-        let listed = entry.and_then(to_expected_failure);
-        let before = entry.and_then(|entry| match (comparison.kind, entry.before) {
-            (BaselineKind::Results, Some(EntryState::Verdict(before))) => Some((before, entry.strongest_before)),
-            _ => None,
-        });
-        let decision = decide(listed.as_ref(), before);
-        let stored = entry.map(|entry| (entry.case, entry.cause));
-        let fits = match (decision, stored) {
-            (RowComparison::Reported(case, cause), Some(stored)) => {
-                stored == (case, cause) && entry.is_some_and(|e| e.now == Some(now))
+    let mut check =
+        |subject: EntrySubject,
+         now: EntryState,
+         decide: &dyn Fn(Option<&ExpectedFailure>, Option<VerdictBefore>) -> RowComparison| {
+            let entry = by_subject.remove(&subject);
+            let listed = entry.and_then(to_expected_failure);
+            let before = entry.and_then(|entry| match (comparison.kind, entry.before) {
+                (BaselineKind::Results, Some(EntryState::Verdict(before))) => Some((before, entry.strongest_before)),
+                _ => None,
+            });
+            let decision = decide(listed.as_ref(), before);
+            let stored = entry.map(|entry| (entry.case, entry.cause));
+            let fits = match (decision, stored) {
+                (RowComparison::Reported(case, cause), Some(stored)) => {
+                    stored == (case, cause) && entry.is_some_and(|e| e.now == Some(now))
+                }
+                (RowComparison::Passes | RowComparison::Undetermined, None) => true,
+                (RowComparison::Reported(..), None)
+                | (RowComparison::Passes | RowComparison::Undetermined, Some(_)) => false,
+            };
+            match decision {
+                RowComparison::Passes => counts.passes += u64::from(matches!(subject, EntrySubject::Row(_))),
+                RowComparison::Undetermined => counts.undetermined += 1,
+                RowComparison::Reported(case, _) => counts.add(case),
             }
-            (RowComparison::Passes | RowComparison::Undetermined, None) => true,
-            (RowComparison::Reported(..), None) | (RowComparison::Passes | RowComparison::Undetermined, Some(_)) => {
-                false
-            }
+            (!fits).then(|| format!("the entry for {} does not follow from the results", subject.id()))
         };
-        match decision {
-            RowComparison::Passes => counts.passes += u64::from(matches!(subject, EntrySubject::Row(_))),
-            RowComparison::Undetermined => counts.undetermined += 1,
-            RowComparison::Reported(case, _) => counts.add(case),
-        }
-        (!fits).then(|| format!("the entry for {} does not follow from the results", subject.id()))
-    };
     for row in &results.rows {
         let now = EntryState::Verdict(row.verdict.status);
         let decide = |listed: Option<&ExpectedFailure>, before: Option<(VerdictStatus, Option<VerdictStatus>)>| {

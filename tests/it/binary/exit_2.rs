@@ -25,7 +25,7 @@ fn a_missing_command_and_unknown_words_are_rejected() {
 
 #[test]
 fn unknown_names_are_rejected() {
-    let known = "anthropic, deepseek, tencent-lkeap";
+    let known = "deepseek, fireworks, huawei-maas, kimi";
     assert_rejected(&["run", "nobody"], &["unknown target `nobody`", known]);
     assert_rejected(&["run", "--claims", "nobody"], &["unknown target `nobody`", known]);
     assert_rejected(&["plan", "nobody"], &["unknown target `nobody`", known]);
@@ -89,7 +89,7 @@ fn options_that_exclude_each_other_are_rejected() {
     assert_rejected(&["run", "deepseek@2025-12", "anthropic", "--base-url", url], &["--base-url accepts one target"]);
     assert_rejected(
         &["run", "deepseek@2025-12", "deepseek@2025-12", "--simulate"],
-        &["target `deepseek` is named twice"],
+        &["target `deepseek@2025-12` is named twice"],
     );
     assert_rejected(&["run", "--name", "x"], &["--name accepts one target"]);
     assert_rejected(&["run", "--base-url", url], &["--base-url needs --model"]);
@@ -126,7 +126,7 @@ fn a_live_target_without_its_credential_is_rejected() {
         "no credential: set DEEPSEEK_API_KEY",
         "--api-key-env",
         "--api-key-file",
-        "To run without a key: `fieldtest run deepseek --simulate`",
+        "To run without a key: `fieldtest run deepseek@2025-12 --simulate`",
     ];
     assert_rejected(&["run", "deepseek@2025-12"], said);
     let folder = Folder::new();

@@ -115,10 +115,10 @@ fn rows_are_listed_with_the_claims_of_every_target() {
     let rows: Value = serde_json::from_str(&rows.stdout).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 6);
     let top_k = rows.as_array().unwrap().iter().find(|row| row["id"] == "field.top_k").unwrap();
-    assert_eq!(
-        top_k["claims"],
-        serde_json::json!({
-            "anthropic": "supported", "deepseek@2025-12": "ignored", "tencent-lkeap@2025-12": "ignored",
-        })
-    );
+    for (target, claim) in [("anthropic", "supported"), ("deepseek@2025-12", "ignored"), ("kimi", "unsupported")] {
+        assert_eq!(top_k["claims"][target], claim, "{target}");
+    }
+    assert!(top_k["claims"]["longcat"].is_null(), "a target without claims is listed");
+    let shown = folder.run(["rows", "kimi", "--select", "field.top_k"]).assert_exit_code(0).stdout;
+    assert!(shown.contains("kimi") && !shown.contains("anthropic"), "{shown}");
 }

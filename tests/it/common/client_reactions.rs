@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::checks::ProtocolCheck;
 use serde::Deserialize;
 
 /// A measured client.
@@ -81,7 +80,10 @@ fn the_measurements_contain_only_known_checks_and_clients() {
     for (fault, by_client) in &all.faults {
         // Faults with this prefix break no rule and have no check.
         let harmless = fault.starts_with("raw.");
-        assert!(harmless || ProtocolCheck::ALL.iter().any(|check| check.id() == fault), "{fault} is not a check");
+        assert!(
+            harmless || fieldtest::checks::ProtocolCheck::ALL.iter().any(|check| check.id() == fault),
+            "{fault} is not a check"
+        );
         for (id, reaction) in by_client {
             assert!(all.clients.iter().any(|client| client.id == *id), "{fault}: {id} is not a client");
             let has_detail = !reaction.detail.is_empty() && !reaction.scenarios.is_empty();
@@ -93,7 +95,7 @@ fn the_measurements_contain_only_known_checks_and_clients() {
 #[test]
 fn a_measured_check_has_a_reaction_of_each_client() {
     let all = client_measurements();
-    let reactions = all.reactions(ProtocolCheck::EventNameMissing.id());
+    let reactions = all.reactions(fieldtest::checks::ProtocolCheck::EventNameMissing.id());
     assert_eq!(reactions.len(), all.clients.len());
     assert_eq!(reactions[0].0.id, "python");
 }

@@ -104,7 +104,7 @@ pub fn schema_validator(name: &str) -> jsonschema::Validator {
 
 /// Returns a bundled target.
 pub fn bundled_target(name: &str) -> &'static Target {
-    &CATALOG.targets[name]
+    CATALOG.target(name).expect("a bundled target")
 }
 
 /// Returns the rows that can be tested at a target.
