@@ -12,7 +12,10 @@ use std::{fs, thread};
 
 use binary::{FinishedRun, Folder, RunningCommand};
 use fieldtest::recording::reader;
-use fieldtest::recording::run::Recording;
+use fieldtest::recording::run::{LIVENESS_ID_PREFIX, Recording};
+use fieldtest::wire::exchange::{AttemptResult, Exchange};
+use fieldtest::wire::message::InterpretedExchange;
+use fieldtest::wire::parsed_exchange::parse_exchange;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -89,8 +92,32 @@ fn read_recording(path: &Path) -> Recording {
         .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Reads results without the keys that differ between runs: times, retries, and the estimate, which
-/// depends on the concurrency and the budget.
+/// True if the exchange tests whether the endpoint still answers a plain request.
+fn is_liveness_test(exchange: &Exchange) -> bool {
+    exchange.id.starts_with(LIVENESS_ID_PREFIX)
+}
+
+/// Removes the liveness tests from the totals. Their number depends on the order in which the
+/// responses of parallel requests come.
+fn subtract_liveness_tests(results: &mut Value, recording: &Recording) {
+    let mut cost = [0, 0, 0];
+    for exchange in recording.exchanges.iter().filter(|e| is_liveness_test(e)) {
+        cost[0] += exchange.sent_count();
+        if let InterpretedExchange::Message(message) = parse_exchange(exchange).interpretation {
+            cost[1] += message.input_tokens().unwrap();
+            cost[2] += message.output_tokens().unwrap();
+        }
+    }
+    for (key, amount) in ["requests", "input_tokens", "output_tokens"].into_iter().zip(cost) {
+        let total = &mut results["totals"][key];
+        *total = (total.as_u64().unwrap() - amount).into();
+    }
+    // The averages follow from the totals.
+    results["per_verdict"] = Value::Null;
+}
+
+/// Reads results without that which differs between runs: times, retries, liveness tests, and the
+/// estimate, which depends on the concurrency and the budget.
 fn read_comparable(folder: &Folder, file: &str) -> Value {
     fn strip(value: &mut Value) {
         match value {
@@ -105,6 +132,8 @@ fn read_comparable(folder: &Folder, file: &str) -> Value {
     }
     let mut value = serde_json::from_str(&folder.read(file)).unwrap();
     strip(&mut value);
+    let recording = file.replacen("results-", "recording-", 1).replacen(".json", ".jsonl", 1);
+    subtract_liveness_tests(&mut value, &read_recording(&folder.path().join(recording)));
     value
 }
 
@@ -127,7 +156,7 @@ fn count_received(requests: &[ReceivedRequest]) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Counts how often a recording contains each request.
+/// Counts how often each request of a recording was sent.
 fn count_recorded(recording: &Recording) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for exchange in &recording.exchanges {
@@ -137,7 +166,8 @@ fn count_recorded(recording: &Recording) -> BTreeMap<String, usize> {
             (None, true) => String::new(),
             (None, false) => request.body.to_string(),
         };
-        *counts.entry(format!("{} {} {body}", request.method.as_str(), request.path)).or_default() += 1;
+        let sent = usize::try_from(exchange.sent_count()).unwrap();
+        *counts.entry(format!("{} {} {body}", request.method.as_str(), request.path)).or_default() += sent;
     }
     counts
 }
@@ -145,6 +175,15 @@ fn count_recorded(recording: &Recording) -> BTreeMap<String, usize> {
 fn add_counts(mut one: BTreeMap<String, usize>, other: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
     other.into_iter().for_each(|(request, n)| *one.entry(request).or_default() += n);
     one
+}
+
+/// Asserts that no answered request was sent again: its exchange did not change.
+fn assert_answered_are_kept(before: &Recording, after: &Recording, context: &str) {
+    let is_answered = |e: &&Exchange| matches!(&e.last_attempt().unwrap().result, AttemptResult::Response(r) if r.status < 500 && r.cut.is_none());
+    for answered in before.exchanges.iter().filter(is_answered) {
+        let kept = after.exchanges.iter().find(|e| e.id == answered.id);
+        assert_eq!(kept, Some(answered), "{context}: sent again");
+    }
 }
 
 /// Asserts that the recording contains each trial and each exchange only one time.
@@ -222,6 +261,7 @@ mod killed_runs {
             assert_eq!(finished.code, Some(1), "{context}:\n{}", finished.stderr);
             let after = read_recording(&path);
             assert_no_duplicates(&after, &context);
+            assert_answered_are_kept(&before, &after, &context);
             // The recording holds exactly the new requests and the answered requests: none was
             // repeated.
             let requests_after_resume = server.received_requests();
@@ -306,13 +346,18 @@ mod stopped_runs {
         let received_count = || server.received_requests().len() - needed;
         run(&folder, &url, "out", &["--max-requests", "20"]).assert_stderr_contains(&["the budget was used up"]);
         assert_eq!(received_count(), 20);
-        // The recorded requests count against the budget.
-        resume(&folder, &url, &["--max-requests", "20"])
-            .assert_stderr_contains(&["20 answered requests are not sent again", "the budget was used up"]);
+        // The recorded requests count against the budget. All but the liveness tests have an answer.
+        let exchanges = read_recording(&folder.path().join(RECORDING)).exchanges;
+        let answered = exchanges.iter().filter(|e| !is_liveness_test(e)).count();
+        assert!(answered >= 18, "{answered}");
+        resume(&folder, &url, &["--max-requests", "20"]).assert_stderr_contains(&[
+            &format!("{answered} answered requests are not sent again"),
+            "the budget was used up",
+        ]);
         assert_eq!(received_count(), 20);
         resume(&folder, &url, &["--max-requests", "45"]).assert_stderr_contains(&["the budget was used up"]);
         assert_eq!(received_count(), 45);
-        assert_eq!(read_recording(&folder.path().join(RECORDING)).exchanges.len(), 45);
+        assert_eq!(count_recorded(&read_recording(&folder.path().join(RECORDING))).values().sum::<usize>(), 45);
         for signal in ["INT", "TERM"] {
             let received_before = received_count();
             let mut running = RunningCommand::start(command(&folder, &url, "out", &["--resume", RECORDING]));
@@ -361,11 +406,12 @@ mod stopped_runs {
         assert_no_duplicates(&after, "lost");
         let mut complete = read_comparable(&folder, &format!("whole/{RESULTS}"));
         let mut resumed = read_comparable(&folder, &format!("out/{RESULTS}"));
-        // The liveness probes cost requests.
-        let is_liveness_probe = |e: &&fieldtest::wire::exchange::Exchange| e.id.starts_with("probe.there/");
-        assert!(after.exchanges.iter().any(|e| is_liveness_probe(&e)));
+        assert!(after.exchanges.iter().any(is_liveness_test));
+        assert_eq!(complete.get("notes"), None);
+        assert!(resumed["notes"].to_string().contains("plain requests failed for a while"), "{}", resumed["notes"]);
         for results in [&mut complete, &mut resumed] {
-            for key in ["totals", "per_verdict", "findings"] {
+            // The failed requests cost requests too.
+            for key in ["totals", "per_verdict", "findings", "notes"] {
                 results[key] = Value::Null;
             }
             for row in results["rows"].as_array_mut().unwrap() {
@@ -373,14 +419,11 @@ mod stopped_runs {
             }
         }
         assert_eq!(complete, resumed);
-        // No answered request was sent again.
-        let is_answered = |e: &&fieldtest::wire::exchange::Exchange| matches!(&e.last_attempt().unwrap().result, fieldtest::wire::exchange::AttemptResult::Response(r) if r.status < 500);
-        let answered_before =
-            Recording { exchanges: before.exchanges.iter().filter(is_answered).cloned().collect(), ..before };
+        assert_answered_are_kept(&before, &after, "lost");
         let received_now = count_received(&server.received_requests()[received_before..]);
-        let (answered, all) = (count_recorded(&answered_before), count_recorded(&after));
+        let (recorded_before, all) = (count_recorded(&before), count_recorded(&after));
         for (request, n) in &received_now {
-            let before = answered.get(request).copied().unwrap_or(0);
+            let before = recorded_before.get(request).copied().unwrap_or(0);
             assert!(before + n <= all[request], "sent again: {request}");
         }
     }
@@ -673,7 +716,10 @@ mod write_errors {
         assert!(before.footer.is_none(), "the recording is incomplete");
         assert!(!before.exchanges.is_empty(), "the first exchanges are recorded");
         resume(&folder, &url, &[]).assert_exit_code(1);
-        assert_eq!(server.received_requests().len() - received + before.exchanges.len(), received / 2);
+        let after = read_recording(&folder.path().join(RECORDING));
+        assert_answered_are_kept(&before, &after, "full");
+        let received_after = count_received(&server.received_requests()[received..]);
+        assert_eq!(add_counts(received_after, count_recorded(&before)), count_recorded(&after));
         assert_same_results(&folder, &format!("whole/{RESULTS}"), &format!("out/{RESULTS}"), "full");
     }
 
@@ -713,7 +759,8 @@ mod write_errors {
             .assert_exit_code(0);
         block.store(false, Ordering::SeqCst);
         first.wait_for_end().assert_exit_code(1);
-        assert_eq!(read_recording(&folder.path().join(RECORDING)).exchanges.len(), server.received_requests().len());
+        let sent: usize = count_recorded(&read_recording(&folder.path().join(RECORDING))).values().sum();
+        assert_eq!(sent, server.received_requests().len());
         run(&folder, &url, "out", &[]).assert_exit_code(1);
     }
 }

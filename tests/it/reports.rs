@@ -258,10 +258,10 @@ impl CompleteRecording {
 #[test]
 fn a_recording_truncated_after_any_line_keeps_every_finished_row() {
     // Few rows with short requests, so that the test can truncate after every line. The flip breaks
-    // a row that other rows depend on.
+    // a row that other rows depend on, and so contradicts the claims of its parts.
     let select = ["--select", "tool_choice.*", "--select", "header.*", "--select", "field.s*"];
     let flip = ["--flip", "tool_choice.object_form=ignored"];
-    let run_folder = run(&[&["deepseek@2025-12", "--simulate"], &select[..], &flip[..]].concat(), 0);
+    let run_folder = run(&[&["deepseek@2025-12", "--simulate"], &select[..], &flip[..]].concat(), 1);
     let complete = CompleteRecording::read(run_folder.path());
     assert!(complete.results.rows.len() > 12, "{} rows", complete.results.rows.len());
     for lines in 1..complete.lines.len() {

@@ -269,7 +269,7 @@ mod rerunning {
     fn a_contradiction_that_the_rerun_does_not_confirm_is_flaky_and_stays_in_the_results() {
         let folder = run_with_contradiction();
         let old = folder.results("out");
-        rerun(&folder, &[]).assert_exit_code(0).assert_stderr_contains(&["rerunning 1 of 23 rows"]);
+        rerun(&folder, &[]).assert_exit_code(0).assert_stderr_contains(&["rerunning 1 of 27 rows"]);
         let new = folder.results("again");
         assert_eq!(row_ids(&new), row_ids(&old), "the results contain all rows");
         let again = row(&new, "field.stop_sequences");

@@ -66,7 +66,7 @@ impl<'a> TargetJob<'a> {
     ) -> Result<Self, CliError> {
         let plan = args.select.select_rows(catalog, |needed| target.meets_requirement(needed))?;
         let rows = match rerun {
-            Some(rerun) => rerun.plan_rows(catalog, &plan)?,
+            Some(rerun) => rerun.plan_rows(catalog, &plan, target.testable_rows(catalog))?,
             None => args.shard.select_rows(plan, target.testable_rows(catalog)),
         };
         Ok(Self { target, rows, resumed: None })

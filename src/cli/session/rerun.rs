@@ -26,11 +26,13 @@ impl RerunSource {
         Ok(Self { path: path.to_owned(), previous: files::read_results(path)? })
     }
 
-    /// Selects the rows to run again among the selected rows. There may be none.
+    /// Selects the rows to run again among the selected rows. There may be none. As in the earlier
+    /// run, they may depend on any available row.
     pub fn plan_rows<'a>(
         &self,
         catalog: &'a Catalog,
         selected: &[&'a CatalogRow],
+        available: impl IntoIterator<Item = &'a CatalogRow>,
     ) -> Result<RowSelection<'a>, CliError> {
         if let Some(row) = self.previous.rows.iter().find(|row| catalog.experiment(&row.id).is_none()) {
             let row = &row.id;
@@ -50,7 +52,7 @@ impl RerunSource {
             }
         };
         let plan: Vec<&CatalogRow> = catalog.rows.iter().filter(is_in_plan).collect();
-        Ok(RowSelection::new(plan.clone(), plan, is_wanted))
+        Ok(RowSelection::new(plan, available, is_wanted))
     }
 
     /// Compares the settings of the rerun, from its header, with the settings of the earlier run.

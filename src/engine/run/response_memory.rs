@@ -54,6 +54,10 @@ fn body_len(result: &AttemptResult) -> usize {
 fn remove_body(response: &mut Response) {
     response.body.0 = Vec::new();
     response.arrivals = Vec::new();
+    if response.cut.is_some() {
+        // The response alone says why it is not complete.
+        return;
+    }
     let message = format!(
         "an answer too large to read: the responses of this run, with their parsed content, exceed {} MiB",
         MAX_TOTAL_BYTES >> 20
@@ -96,7 +100,7 @@ mod tests {
     #[test]
     fn responses_are_kept_until_their_sum_is_over_the_limit() {
         for (body, min_kept, max_kept) in [
-            ("x".repeat(4 << 20), 8, 8),
+            ("x".repeat(4_000_000), 8, 8),
             (format!("{{\"content\":[{{\"type\":\"text\",\"text\":\"{}\"}}]}}", "x".repeat(4 << 20)), 1, 8),
             (format!("{{\"content\":[{}]}}", vec!["{\"\":0}"; 6000].join(",")), 1, 8),
         ] {
@@ -111,6 +115,16 @@ mod tests {
                 kept += usize::from(is_complete);
             }
             assert!((min_kept..=max_kept).contains(&kept), "{kept} of {:.30}", body);
+        }
+        let limit = ResponseMemoryLimit::default();
+        let cut = AttemptFailure { kind: FailureKind::TooLarge, message: "the body is too large".to_owned() };
+        for _ in 0..40 {
+            let mut one = exchange("x".repeat(4 << 20));
+            if let AttemptResult::Response(response) = &mut one.attempts[0].result {
+                response.cut = Some(cut.clone());
+            }
+            limit.parse_within_limit(&mut one);
+            assert_eq!(response(&one).cut.as_ref(), Some(&cut), "the first reason stays");
         }
         let limit = ResponseMemoryLimit::default();
         assert!((0..2000).all(|_| {

@@ -109,8 +109,8 @@ fn an_endless_line_is_rejected_within_bounds() {
     let finished = folder
         .run(["judge", "endless.jsonl", "--out", "x"])
         .assert_exit_code(2)
-        .assert_stderr_contains(&["endless.jsonl", "longer than 256 MiB"]);
-    assert!(finished.peak_kib < 600 * 1024, "{} KiB", finished.peak_kib);
+        .assert_stderr_contains(&["endless.jsonl", "longer than 64 MiB"]);
+    assert!(finished.peak_kib < 256 * 1024, "{} KiB", finished.peak_kib);
 }
 
 proptest! {
