@@ -265,6 +265,15 @@ fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck
         (C::StopReasonMissing, message_findings(|m| m["stop_reason"] = Value::Null), &[]),
         (C::StopReasonUnknown, message_findings(|m| m["stop_reason"] = "length".into()), &[]),
         (
+            C::StopReasonLost,
+            message_findings(|m| {
+                m["content"].as_array_mut().unwrap().pop();
+                m["stop_reason"] = "end_turn".into();
+                m["usage"]["output_tokens"] = 64.into();
+            }),
+            &[],
+        ),
+        (
             C::StopSequenceKeyMissing,
             message_findings(|m| drop(m.as_object_mut().unwrap().remove("stop_sequence"))),
             &[],
@@ -377,15 +386,6 @@ fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck
         ),
         (C::InputMoreThanSent, text_only_findings(|_, m| m["usage"]["input_tokens"] = 2000.into()), &[]),
         (C::UsageOutputZero, message_findings(|m| m["usage"]["output_tokens"] = 0.into()), &[]),
-        (
-            C::StopReasonLost,
-            message_findings(|m| {
-                m["content"].as_array_mut().unwrap().pop();
-                m["stop_reason"] = "end_turn".into();
-                m["usage"]["output_tokens"] = 64.into();
-            }),
-            &[],
-        ),
         (C::UsageOverMaxTokens, message_findings(|m| m["usage"]["output_tokens"] = 65.into()), &[]),
         (C::UsageCacheSum, message_findings(|m| m["usage"]["cache_creation_input_tokens"] = 4.into()), &[]),
         (

@@ -60,12 +60,12 @@ const WORDS: [(TroubleKind, &[&str]); 6] = [
         &["rate limit", "rate_limit", "ratelimit", "too many requests", "slow down", "throttl", "per minute"],
     ),
     (
-        TroubleKind::Deployment,
-        &["deployment", "no available channel", "no healthy upstream", "no available server", "model is not available"],
-    ),
-    (
         TroubleKind::Plan,
         &["your plan", "your region", "your country", "not available in your", "subscription", "not authorized"],
+    ),
+    (
+        TroubleKind::Deployment,
+        &["deployment", "no available channel", "no healthy upstream", "no available server", "model is not available"],
     ),
     (
         TroubleKind::Unavailable,

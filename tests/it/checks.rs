@@ -109,7 +109,7 @@ async fn errors_of_challenges_are_checked() {
 const ROW_IDS: [&str; 5] =
     ["field.stream", "field.thinking", "field.metadata", "field.stop_sequences", "tool_choice.any"];
 
-/// Additional requests: streams with tool calls and thinking, equal requests, and a request with a
+/// Additional requests: streams with tool calls and thinking, a stream that is cut, equal requests, and a request with a
 /// streamed twin.
 fn additional_requests() -> Vec<Request> {
     let build_request = |text: &str, more: Value| {
@@ -136,6 +136,7 @@ fn additional_requests() -> Vec<Request> {
         build_request(count, json!({"stream": true, "thinking": thinking})),
         build_request("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
         build_request(count, json!({"stream": true, "stop_sequences": ["7"]})),
+        build_request(count, json!({"stream": true, "max_tokens": 16})),
     ];
     // Many, because some faults occur at random and must occur at least once.
     for more in [json!({}), json!({"stream": true})] {
