@@ -10,7 +10,7 @@ use crate::mutation::insensitive_arms;
 use crate::mutation::mutant::{RowMutant, resolve_field_row};
 use crate::mutation::observation::RunObservation;
 use crate::recording::run::ArmKind;
-use crate::results::model::{RowResult, Verdict};
+use crate::results::model::{DependencyRole, RowResult, Verdict};
 use crate::results::mutation::{FollowReason, InsensitiveArm, MutantOutcome, VerdictChange};
 
 /// The outcome of one mutant in a run.
@@ -109,6 +109,17 @@ pub(super) fn describe(verdict: &Verdict) -> String {
     format!("{code}{}", verdict.reason)
 }
 
+/// True if the verdict names the row as a cause.
+fn is_blocked_by(verdict: &Verdict, row: &str) -> bool {
+    verdict.blocked_by.iter().any(|cause| cause.row == row || cause.root == row)
+}
+
+/// True if the row by itself has the expected verdict, and is only undecided because the mutant also
+/// changes a row that it depends on, or because that row does not work on the unmutated server either.
+fn is_expected_by_itself(expected: VerdictStatus, verdict: &Verdict) -> bool {
+    !verdict.blocked_by.is_empty() && verdict.by_itself.as_ref().is_some_and(|own| own.status == expected)
+}
+
 /// True if a verdict is the expected one. A positive verdict must be the strongest that the row can
 /// reach.
 pub(super) fn is_expected(expected: VerdictStatus, verdict: &Verdict) -> bool {
@@ -138,7 +149,7 @@ fn evaluate_mutant(
         result.outcome = MutantOutcome::Void;
         result.reason =
             format!("no request of this row had the field, so the mutation had no effect ({})", result.reason);
-    } else if is_expected(mutant.status, &now.verdict) {
+    } else if is_expected(mutant.status, &now.verdict) || is_expected_by_itself(mutant.status, &now.verdict) {
         result.outcome = MutantOutcome::Killed;
     } else {
         result.insensitive_arms = insensitive_arms::insensitive_arms(before.rows.get(&mutant.row), now);
@@ -148,8 +159,8 @@ fn evaluate_mutant(
 
 /// Why the verdict of a row may change because of the mutation of another row, if it may. The row
 /// can become undecided if it depends on that row, or if its request without the field is rejected
-/// because of that row. It can be rejected together with that row. A second row of the same field
-/// can get the same verdict. It must never get a wrong verdict.
+/// because of that row. It can be rejected together with that row, and a part of an ignored field is
+/// ignored too. A second row of the same field can get the same verdict. It must never get a wrong verdict.
 fn may_follow(
     catalog: &Catalog,
     dependencies: &RowDependencies,
@@ -159,12 +170,15 @@ fn may_follow(
     mutant: &RowMutant,
 ) -> Option<FollowReason> {
     let depends = || dependencies.depends_on(row, &mutant.row);
+    let is_part = || dependencies.direct(row).any(|edge| edge == (mutant.row.as_str(), DependencyRole::PartOf));
     let is_rejected = mutant.status == VerdictStatus::Rejected;
     if verdict.status == mutant.status && resolve_field_row(catalog, row) == resolve_field_row(catalog, &mutant.row) {
         return Some(FollowReason::SameField);
     }
     match verdict.status {
-        VerdictStatus::Inconclusive if depends() => Some(FollowReason::WorksThrough),
+        VerdictStatus::Inconclusive if depends() || is_blocked_by(verdict, &mutant.row) => {
+            Some(FollowReason::WorksThrough)
+        }
         VerdictStatus::Inconclusive => {
             let has_code = |code: InconclusiveReason| verdict.code.as_deref() == Some(code.as_str());
             let acted_on = |arm| after.acted_on(resolve_field_row(catalog, &mutant.row), row, arm);
@@ -173,13 +187,14 @@ fn may_follow(
             (is_rejected && names_mutant).then_some(FollowReason::NegativeRefused)
         }
         VerdictStatus::Rejected => (is_rejected && depends()).then_some(FollowReason::WorksThrough),
+        VerdictStatus::Ignored => {
+            (mutant.status == VerdictStatus::Ignored && is_part()).then_some(FollowReason::WorksThrough)
+        }
         // Without its contrast, the row proves less.
         VerdictStatus::Accepted => depends().then_some(FollowReason::WorksThrough),
-        VerdictStatus::Supported
-        | VerdictStatus::Validated
-        | VerdictStatus::Ignored
-        | VerdictStatus::Substituted
-        | VerdictStatus::Skipped => None,
+        VerdictStatus::Supported | VerdictStatus::Validated | VerdictStatus::Substituted | VerdictStatus::Skipped => {
+            None
+        }
     }
 }
 

@@ -82,14 +82,26 @@ fn a_partial_run_kills_nothing() {
 
 #[test]
 fn a_row_may_become_undecided_with_a_row_that_it_depends_on_but_not_decided() {
-    let acting = |run: FakeRun| run.with_activity("field.temperature", "field.temperature", ArmKind::Narrow);
-    let before = unmutated_run().with_status("field.temperature", Supported);
-    let ignored = before.clone().with_status("field.temperature", Ignored);
-    let mutants = [mutant("field.temperature", Ignored)];
-    let after = acting(ignored.clone().with_status("field.temperature.range", Inconclusive));
+    let acting = |run: FakeRun| run.with_activity("field.stream", "field.stream", ArmKind::Treatment);
+    let before = unmutated_run().with_status("field.stream", Supported).with_status("stream.twin", Supported);
+    let ignored = before.clone().with_status("field.stream", Ignored);
+    let mutants = [mutant("field.stream", Ignored)];
+    let after = acting(ignored.clone().with_status("stream.twin", Inconclusive));
     assert_eq!(evaluate_outcomes(&before, &after, &mutants), (vec![MutantOutcome::Killed], vec![]));
-    let after = acting(ignored.with_status("field.temperature.range", Ignored));
+    let after = acting(ignored.with_status("stream.twin", Ignored));
     assert_eq!(evaluate_outcomes(&before, &after, &mutants).0, [MutantOutcome::Spread]);
+}
+
+#[test]
+fn a_part_of_an_ignored_field_may_be_ignored_too() {
+    let (whole, part) = ("tool_choice.object_form", "tool_choice.any");
+    let before = unmutated_run().with_status(whole, Supported).with_status(part, Supported);
+    let after = before.clone().with_status(whole, Ignored).with_status(part, Ignored);
+    let after = after.with_activity(whole, whole, ArmKind::Treatment);
+    assert_eq!(evaluate_outcomes(&before, &after, &[mutant(whole, Ignored)]), (vec![MutantOutcome::Killed], vec![]));
+    let after = before.with_status(whole, Ignored).with_status(part, Ignored);
+    let after = after.with_activity(part, part, ArmKind::Treatment);
+    assert_eq!(evaluate_outcomes(&unmutated_run(), &after, &[mutant(part, Ignored)]).0, [MutantOutcome::Killed]);
 }
 
 #[test]
