@@ -132,8 +132,8 @@ pub struct Experiment {
     /// Decides the row by the response to the treatment, of any kind: an error, a count, a list.
     #[serde(default)]
     pub reply: Option<ResponsePredicate>,
-    /// For a documented error: words of an error that says what is wrong. The keys that the request does
-    /// not share with the negative control count too.
+    /// Words of an error that is about this row, wherever it says that the mistake is. For a documented
+    /// error, the keys that the request does not share with the negative control count too.
     #[serde(default)]
     pub about_words: Vec<String>,
     /// Other responses with their verdicts, tested in this order. A response that matches neither these

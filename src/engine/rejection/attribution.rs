@@ -1,7 +1,7 @@
 //! [`attribute_rejection`]: whether a rejection is about the field of the row.
 
 use std::collections::BTreeMap;
-use std::ptr;
+use std::{iter, ptr};
 
 use crate::catalog::Experiment;
 use crate::engine::rejection::named_places::{NamedPlace, PlaceSource, find_named_places};
@@ -79,6 +79,10 @@ pub(crate) fn attribute_rejection<'a>(
     if experiment.about_credentials && matches!(error.status, 401 | 403) {
         return RejectionSubject::ThisField;
     }
+    let expects_error = experiment.reply.as_ref().is_some_and(|reply| reply.expects_http_error());
+    if !expects_error && names_mistake(&error.message, experiment.about_words.iter()) {
+        return RejectionSubject::ThisField;
+    }
     match RejectedRequest::find(experiment, trials, error) {
         Some(request) => request.attribute(error),
         None => RejectionSubject::Unnamed,
@@ -97,18 +101,23 @@ pub(crate) fn attribute_documented_error(
     if experiment.about_credentials || request.subject.is_empty() {
         return RejectionSubject::ThisField;
     }
-    let text = error.message.to_lowercase();
     let keys = request.subject.iter().filter_map(|path| path.iter().rfind(|key| key.parse::<usize>().is_err()));
-    let mut words = experiment.about_words.iter().chain(keys.filter(|key| *key != "messages"));
-    if words.any(|word| contains_word(&text, &word.to_lowercase())) {
+    if names_mistake(&error.message, experiment.about_words.iter().chain(keys.filter(|key| *key != "messages"))) {
         return RejectionSubject::ThisField;
     }
+    let text = error.message.to_lowercase();
     match request.attribute(error) {
         RejectionSubject::Unnamed if TURN_ORDER_PHRASES.iter().any(|phrase| text.contains(phrase)) => {
             RejectionSubject::Elsewhere("the order of the turns, which is correct in the request".to_owned())
         }
         subject => subject,
     }
+}
+
+/// True if a text contains one of the words that say what is wrong.
+fn names_mistake<'a>(text: &str, mut words: impl Iterator<Item = &'a String>) -> bool {
+    let text = text.to_lowercase();
+    words.any(|word| contains_word(&text, &word.to_lowercase()))
 }
 
 /// True if a text contains a phrase that is not part of longer words.
@@ -127,6 +136,8 @@ struct RejectedRequest<'a> {
     /// The places of the request that belong to rows.
     places: &'a [PlacedField],
     row: String,
+    /// The row, and the rows to whose field it refers.
+    about_rows: Vec<String>,
     is_challenge: bool,
 }
 
@@ -174,6 +185,10 @@ impl<'a> RejectedRequest<'a> {
             values: &trial.values,
             places,
             row: experiment.id().to_owned(),
+            about_rows: iter::once(experiment.id())
+                .chain(experiment.field.iter().flat_map(|field| field.at.rows()).map(String::as_str))
+                .map(str::to_owned)
+                .collect(),
             is_challenge,
         })
     }
@@ -268,6 +283,11 @@ impl<'a> RejectedRequest<'a> {
     /// True if a place belongs to another row, although the negative control does not have it either: a
     /// row about a tool result also sends the call. Invalid values may be in the field of another row.
     fn belongs_to_other_row(&self, path: &[String]) -> bool {
+        if let [part, name] = path
+            && part == "headers"
+        {
+            return self.is_header_of_other_row(name);
+        }
         let Some(("body", keys)) = path.split_first().map(|(first, keys)| (first.as_str(), keys)) else { return false };
         let pointer = format!("/{}", keys.join("/"));
         let contains = |field: &PlacedField| {
@@ -276,6 +296,14 @@ impl<'a> RejectedRequest<'a> {
         let is_own = |field: &&PlacedField| field.place.row == self.row;
         let (own, others): (Vec<_>, Vec<_>) = self.places.iter().filter(|field| field.place.is_field).partition(is_own);
         !self.is_challenge && !own.is_empty() && !own.into_iter().any(contains) && others.into_iter().any(contains)
+    }
+
+    /// True if a header has a row of its own, and this row only sends it to be allowed to use something
+    /// else.
+    fn is_header_of_other_row(&self, name: &str) -> bool {
+        let row = format!("header.{name}");
+        let has_row = self.places.iter().any(|field| field.place.row == row);
+        !self.is_challenge && has_row && !self.about_rows.contains(&row)
     }
 
     /// True if one of the places is in the subject of the row.

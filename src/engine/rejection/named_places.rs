@@ -142,6 +142,10 @@ fn split_path(text: &str) -> Option<Vec<String>> {
         .filter(|segment| !segment.is_empty())
         .map(to_snake_case)
         .collect();
+    // The path of a URL, as in errors about a missing route.
+    if segments.first().is_some_and(|first| first == "v1") {
+        return None;
+    }
     let is_segment = |s: &String| s.chars().all(|c| c.is_alphanumeric() || "_-:{}(),|<> ".contains(c));
     if segments.is_empty() || segments.len() > 20 || !segments.iter().all(is_segment) {
         return None;

@@ -50,7 +50,7 @@ pub fn build_request(experiment: &Experiment, layers: &[&Arm], context: BuildCon
         let (role, content) = match turn {
             Turn::User(content) => ("user", fill_content(&filler, content, context.text_form)),
             Turn::Assistant(content) => ("assistant", fill_content(&filler, content, context.text_form)),
-            Turn::System(content) => ("system", filler.fill_value(content)),
+            Turn::System(content) => ("system", fill_content(&filler, content, context.text_form)),
         };
         json!({ "role": role, "content": content })
     });

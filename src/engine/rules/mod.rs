@@ -168,15 +168,12 @@ pub fn is_inconsistent(step: &Step) -> bool {
     matches!(step, Step::Decided(verdict) if verdict.code.as_deref() == Some(InconclusiveReason::Inconsistent.as_str()))
 }
 
-/// True if a required variant is rejected, if one sufficient variant is supported, or if the error
-/// says that the field is unknown. The other variants then cannot change the verdict of the row.
+/// True if a required variant is rejected, or if one sufficient variant is supported. The other
+/// variants then cannot change the verdict of the row.
 fn settles_row(experiment: &Experiment, verdict: &Verdict) -> bool {
     match (experiment.combine, verdict.status) {
         (CombineRule::All, VerdictStatus::Rejected) => true,
         (CombineRule::Any, status) if status.is_positive() => true,
-        (CombineRule::Any, VerdictStatus::Rejected) => {
-            is_named_rejection(verdict) && validation::reports_unknown_field(&verdict.reason)
-        }
         _ => false,
     }
 }

@@ -10,8 +10,8 @@ use crate::engine::predicate::matches;
 use crate::engine::rejection::{RejectionSubject, attribute_rejection};
 use crate::engine::request::arms;
 use crate::engine::rules::step::{
-    RunFacts, Step, decided_verdict, describe_error, elsewhere_verdict, inconclusive_verdict, needed_rejections,
-    rejected_verdict, reported_error,
+    MIN_TRIALS_IF_INCONSISTENT, RunFacts, Step, decided_verdict, describe_error, elsewhere_verdict,
+    inconclusive_verdict, needed_rejections, rejected_verdict, reported_error,
 };
 use crate::engine::rules::trials::{
     count_outcomes, filter_trials, negative_control, server_error_step, without_passed_errors,
@@ -83,8 +83,14 @@ fn next_treatment_step(experiment: &Experiment, trials: &[CompletedTrial], facts
     };
     let mut verdicts = Vec::new();
     for name in names {
-        let arm_trials = without_passed_errors(filter_trials(trials, ArmKind::Treatment, name).collect());
-        let repeat = || Some(Step::run_variant(name, ArmKind::Treatment));
+        let all_trials: Vec<&CompletedTrial> = filter_trials(trials, ArmKind::Treatment, name).collect();
+        let sent = all_trials.len() as u32;
+        let arm_trials = without_passed_errors(all_trials);
+        let repeat = || {
+            let too_many = || Step::inconclusive(InconclusiveReason::TreatmentFailed, "too many server errors");
+            let can_repeat = sent < MIN_TRIALS_IF_INCONSISTENT;
+            Some(if can_repeat { Step::run_variant(name, ArmKind::Treatment) } else { too_many() })
+        };
         let Some(last) = arm_trials.last() else { return repeat() };
         let last = count_outcomes(experiment, iter::once(*last));
         let all = count_outcomes(experiment, arm_trials.iter().copied());
