@@ -175,7 +175,8 @@ fn shares_the_field(row: &str, field: &str) -> bool {
     let is_same = experiment.field.iter().flat_map(|spec| spec.at.rows()).any(|other| other == field);
     let is_choice = field == "tool_choice.object_form" && row.starts_with("tool_choice.") && !row.ends_with("_form");
     let is_system = field == "field.system" && row == "system.blocks";
-    let is_bound = field == "field.max_tokens" && row == "limit.max_output_tokens";
+    let is_bound = field == "field.max_tokens" && row == "limit.max_output_tokens"
+        || field == "limit.max_output_tokens" && row == "field.max_tokens.large";
     let is_ttl = field == "content.text.cache_control" && row.starts_with("cache_control.");
     let is_part = row.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'));
     is_same || is_part || is_choice || is_system || is_bound || is_ttl || REQUIRED_PARTS.contains(&(field, row))

@@ -2,7 +2,7 @@
 //! must
 //! have the verdict of the honest upstream.
 
-use VerdictStatus::{Ignored, Inconclusive, Rejected, Substituted, Supported, Validated};
+use VerdictStatus::{Accepted, Ignored, Inconclusive, Rejected, Substituted, Supported, Validated};
 use fieldtest::catalog::{ClaimStatus, VerdictStatus};
 use fieldtest::results::model::{EvidenceKind, Verdict};
 
@@ -101,6 +101,8 @@ impl Truth {
         match self.adversary {
             // No field has an effect there, and any model name gets the same model.
             Adversary::Parrots if row == "field.model" => is(&[Substituted]),
+            // It accepts everything, and the row claims no more.
+            Adversary::Parrots if row == "tool_choice.auto" => is(&[Accepted]),
             Adversary::Parrots => is(&[Ignored]),
             // The effect also appears without the field.
             Adversary::ThinksUnasked if row == "field.thinking" => false,
@@ -108,6 +110,9 @@ impl Truth {
             Adversary::RefusesUnknownKeys if OUTSIDE_THE_SCHEMA.contains(&row) => is(&[Rejected]),
             Adversary::AcceptsAnything if row == "field.model" => is(&[Substituted]),
             Adversary::AcceptsAnything if row == "tool_choice.string_form" => is(&[Ignored]),
+            // Where the upstream rejects the budget, this server leaves the thinking out: the value still
+            // decides.
+            Adversary::AcceptsAnything if row == "field.thinking.budget_tokens" => is(&[Supported, Validated]),
             Adversary::AcceptsAnything if BY_VALIDATION.contains(&row) => is(&[Ignored]),
             // A client can only see that these are validated, and the verdict says no more.
             Adversary::ValidatesThenIgnores if ["field.metadata", "field.service_tier"].contains(&row) => {
@@ -123,6 +128,9 @@ impl Truth {
             // The endpoint does not have the behaviour of one of its servers.
             Adversary::LoadBalances if DIFFERS.iter().any(|(other, _)| *other == row) => false,
             Adversary::RefusesNamelessly if REFUSED_NAMELESSLY.contains(&row) => is(&[Rejected]),
+            // The only wrong value is accepted. A missing header is no value of this row, because the other
+            // header can replace it.
+            Adversary::ChecksOnlyPresence if row == "header.authorization" => is(&[Ignored]),
             // One of two wrong values is rejected, so neither verdict is right.
             Adversary::ChecksOnlyPresence if HEADERS.contains(&row) => false,
             Adversary::AnswersFromACache
@@ -322,7 +330,7 @@ pub static ALL: [Truth; 19] = [
         adversary: Adversary::ChecksOnlyPresence,
         is: "requires a credential and a version, and accepts any",
         tempts: &HEADERS,
-        right: "inconclusive, because the invalid values disagree",
+        right: "inconclusive, because the invalid values disagree; the bearer token ignored",
         reach: &[
             ("header.x-api-key", Inconclusive),
             ("header.anthropic-version", Inconclusive),

@@ -60,7 +60,7 @@ pub enum Place {
 }
 
 /// The place of each row.
-const PLACES: [(&str, Place); 56] = [
+const PLACES: [(&str, Place); 57] = [
     ("header.anthropic-beta", Place::Header("anthropic-beta")),
     ("header.anthropic-version", Place::Version),
     ("header.x-api-key", Place::ApiKey),
@@ -80,6 +80,7 @@ const PLACES: [(&str, Place); 56] = [
     ("field.thinking.budget_tokens", Place::Budget),
     ("field.top_k", Place::Key("top_k")),
     ("field.top_p", Place::Key("top_p")),
+    ("tools", Place::Key("tools")),
     ("tools.name", Place::ToolName),
     ("tools.input_schema", Place::ToolSchema),
     ("tools.description", Place::ToolKey("description")),

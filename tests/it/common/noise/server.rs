@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use fieldtest::catalog::{ClaimStatus, CombineRule, Target, VerdictStatus};
+use fieldtest::catalog::{CatalogRow, ClaimStatus, CombineRule, Target, VerdictStatus};
 use fieldtest::results::model::DependencyRole;
 use fieldtest::simulator::{SimulatorConfig, SimulatorImpairments};
 use rand::seq::SliceRandom as _;
@@ -57,6 +57,7 @@ impl MeasuredServer {
     /// Returns the configuration of the simulator.
     pub fn simulator_config(&self, impairments: SimulatorImpairments) -> SimulatorConfig {
         let mut config = SimulatorConfig::from_target(self.target);
+        config.add_fields(self.target, CATALOG.field_specs());
         config.seed = self.seed;
         config.impairments = impairments;
         for (row, status) in &self.flips {
@@ -111,6 +112,11 @@ fn verdict_of(status: ClaimStatus) -> VerdictStatus {
     }
 }
 
+/// True if a row can have this verdict, or another word for it.
+fn has_kind(row: &CatalogRow, verdict: VerdictStatus) -> bool {
+    row.experiment.statuses.iter().any(|status| status.is_same_kind(verdict))
+}
+
 /// Chooses random flips of unrelated rows. If a row fails, rows that depend on it show nothing.
 fn choose_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimStatus)> {
     let name = target.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -124,10 +130,8 @@ fn choose_flips(target: &'static Target, seed: u64) -> Vec<(&'static str, ClaimS
         let id = row.experiment.id();
         let own = claimed.get(id).copied().unwrap_or(ClaimStatus::Supported);
         let all = [ClaimStatus::Supported, ClaimStatus::Ignored, ClaimStatus::Unsupported, ClaimStatus::Substituted];
-        let others: Vec<ClaimStatus> = all
-            .into_iter()
-            .filter(|status| *status != own && row.experiment.statuses.contains(&verdict_of(*status)))
-            .collect();
+        let others: Vec<ClaimStatus> =
+            all.into_iter().filter(|status| *status != own && has_kind(row, verdict_of(*status))).collect();
         if others.is_empty() || flips.iter().any(|(flipped, _)| are_related(id, flipped)) {
             continue;
         }
