@@ -55,6 +55,16 @@ fn a_replay_gives_the_same_results_byte_for_byte() {
     }
 }
 
+/// The requests of the run are named after its rows, not after rows that others depend on.
+#[test]
+fn a_replay_of_rows_that_depend_on_other_rows_gives_the_same_results() {
+    let folder = Folder::new();
+    run_simulated(&folder, "deepseek@2025-12", "out", &selects(&["tools.*", "turns.*"])).assert_exit_code(0);
+    folder.run(["run", "--replay", "out", "--out", "again"]).assert_exit_code(0);
+    let file = "results-deepseek-2025-12.json";
+    assert!(folder.read(&format!("out/{file}")) == folder.read(&format!("again/{file}")));
+}
+
 #[test]
 fn a_replay_reports_an_endpoint_that_stopped_responding() {
     let folder = Folder::new();

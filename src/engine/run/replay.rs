@@ -6,7 +6,7 @@ use crate::client::{Budget, ReplayEndpoint};
 use crate::engine::run::{RunOptions, StopSignal, run_selection};
 use crate::engine::selection::{RowSelection, digest_rows, find_rows};
 use crate::recording::in_memory::RecordingListener;
-use crate::recording::run::{LIVENESS_ID_PREFIX, PROBE_PREFIX, Recording, RunEnd, RunFooter};
+use crate::recording::run::{LIVENESS_ID_PREFIX, PROBE_PREFIX, Recording, RunEnd, RunFooter, RunHeader};
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -41,12 +41,15 @@ pub async fn replay(
     };
     let plan: Vec<&CatalogRow> = catalog.rows.iter().filter(is_in_plan).collect();
     let mut selection = RowSelection::new(plan.clone(), plan, is_wanted);
-    // Requests that rows share are named after the first of all rows of the run.
-    let planned = header.scope.shard.as_ref().map_or(&header.rows, |shard| &shard.rows);
-    selection.plan = find_rows(catalog, planned);
-    selection.plan.extend(selection.run.iter().filter(|row| !has(planned, row.experiment.id())));
-    let has_same_cases =
-        header.scope.cases.as_ref().is_none_or(|cases| *cases == digest_rows(&find_rows(catalog, &header.rows)));
+    selection.plan = named_rows(catalog, header);
+    let (named, run) = (&selection.plan, &selection.run);
+    let is_new = |row: &&CatalogRow| !named.iter().any(|known| known.experiment.id() == row.experiment.id());
+    let new_rows: Vec<&CatalogRow> = run.iter().copied().filter(is_new).collect();
+    selection.plan.extend(new_rows);
+    // The digest is over the rows in the order of the header.
+    let find = |id: &String| catalog.rows.iter().find(|row| row.experiment.id() == id);
+    let rows: Vec<&CatalogRow> = header.rows.iter().filter_map(find).collect();
+    let has_same_cases = header.scope.cases.as_ref().is_none_or(|cases| *cases == digest_rows(&rows));
 
     let mut replayed = Recording::new(header.clone());
     replayed.header.rows = selection.all_rows().iter().map(|row| row.experiment.id().to_owned()).collect();
@@ -88,6 +91,18 @@ pub async fn replay(
         ..footer.clone()
     });
     Ok(replayed)
+}
+
+/// The rows after which the run named its shared requests: the rows of its plan, then the rows that
+/// it could run because others depend on them.
+fn named_rows<'a>(catalog: &'a Catalog, header: &RunHeader) -> Vec<&'a CatalogRow> {
+    let beside = &header.scope.beside;
+    let planned: Vec<String> = match &header.scope.shard {
+        Some(shard) => shard.rows.clone(),
+        None => header.rows.iter().filter(|row| !beside.contains(row)).cloned().collect(),
+    };
+    let others: Vec<String> = beside.iter().filter(|row| !planned.contains(row)).cloned().collect();
+    [find_rows(catalog, &planned), find_rows(catalog, &others)].concat()
 }
 
 /// The end of the replayed run: the recorded end, unless the replay misses requests that the run
