@@ -202,7 +202,13 @@ async fn run_comparison(
         ProgressOptions { no_progress: args.sending.progress.no_progress, ndjson: false, run_count: sides.len() };
     let progress = ProgressReporter::new(environment, options);
     let round = ComparisonRound { args, catalog, sides, preflight, stop: &stop, progress: &progress };
-    let (direct, via, ended) = round.run_sides(RowSelection::all(rows.to_vec()), seed, "").await?;
+    // Rows on which the selected rows depend are run too.
+    let is_available = |row: &&CatalogRow| {
+        row.experiment.requires.is_none_or(|needed| sides.iter().all(|side| side.meets_requirement(needed)))
+    };
+    let available: Vec<&CatalogRow> = catalog.rows.iter().filter(is_available).collect();
+    let extent = RowSelection::new(rows.to_vec(), available.iter().copied(), |_| true);
+    let (direct, via, ended) = round.run_sides(extent, seed, "").await?;
     for results in [&direct, &via] {
         report_files::write_results(&args.output, results)?;
     }
@@ -213,7 +219,7 @@ async fn run_comparison(
     let mut again = None;
     if !doubtful.is_empty() && ended != RunEnd::Interrupted && is_tested(&direct) && is_tested(&via) {
         stderr::warn(format!("{} of {} rows are in doubt and are tested again", doubtful.len(), rows.len()));
-        let extent = RowSelection::new(rows.to_vec(), rows.iter().copied(), |row| doubtful.iter().any(|id| id == row));
+        let extent = RowSelection::new(rows.to_vec(), available, |row| doubtful.iter().any(|id| id == row));
         let (direct, via, _) = round.run_sides(extent, seed.wrapping_add(2), "-again").await?;
         again = Some((direct, via));
     }
