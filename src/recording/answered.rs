@@ -16,9 +16,10 @@ use crate::wire::parsed_exchange::parse_exchange;
 pub struct AnsweredExchanges(HashMap<String, (Arc<Exchange>, bool)>);
 
 impl AnsweredExchanges {
-    /// The exchanges of a recording.
-    pub fn from_recording(recording: &Recording) -> Self {
-        let known = recording.exchanges.iter().map(|e| (e.id.clone(), (Arc::new(e.clone()), is_answered(e))));
+    /// The exchanges of a recording. The responses that are not trusted do not count as answers.
+    pub fn from_recording(recording: &Recording, is_trusted: impl Fn(&Exchange) -> bool) -> Self {
+        let entry = |e: &Exchange| (e.id.clone(), (Arc::new(e.clone()), is_answered(e) && is_trusted(e)));
+        let known = recording.exchanges.iter().map(entry);
         Self(known.collect())
     }
 

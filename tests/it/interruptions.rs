@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use binary::{FinishedRun, Folder, RunningCommand};
+use fieldtest::engine::run::unconfirmed::find_unconfirmed_trouble;
 use fieldtest::recording::reader;
 use fieldtest::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use fieldtest::wire::exchange::{AttemptResult, Exchange};
@@ -177,10 +178,13 @@ fn add_counts(mut one: BTreeMap<String, usize>, other: BTreeMap<String, usize>) 
     one
 }
 
-/// Asserts that no answered request was sent again: its exchange did not change.
+/// Asserts that no answered request was sent again: its exchange did not change. Errors that may be
+/// trouble, because no request was answered after them, are no answers.
 fn assert_answered_are_kept(before: &Recording, after: &Recording, context: &str) {
     let is_answered = |e: &&Exchange| matches!(&e.last_attempt().unwrap().result, AttemptResult::Response(r) if r.status < 500 && r.cut.is_none());
-    for answered in before.exchanges.iter().filter(is_answered) {
+    let unconfirmed = find_unconfirmed_trouble(before);
+    let is_confirmed = |e: &&Exchange| !unconfirmed.contains(e.id.as_str());
+    for answered in before.exchanges.iter().filter(is_answered).filter(is_confirmed) {
         let kept = after.exchanges.iter().find(|e| e.id == answered.id);
         assert_eq!(kept, Some(answered), "{context}: sent again");
     }
@@ -287,6 +291,42 @@ mod killed_runs {
             folder.read(&format!("out/{RESULTS}")),
             "the replay gives other results"
         );
+    }
+
+    /// The trouble ends while nothing runs. Its errors are no responses to the fields.
+    #[test]
+    fn a_run_killed_in_a_stretch_of_trouble_asks_again() {
+        for error in ["You exceeded your current quota", "this is not possible"] {
+            let has_trouble = Arc::new(AtomicBool::new(false));
+            let (faithful, cache, in_trouble) =
+                (FaithfulServer::start(), ResponseCache::default(), has_trouble.clone());
+            let body = format!(
+                "{{\"type\":\"error\",\"error\":{{\"type\":\"invalid_request_error\",\"message\":\"{error}\"}}}}"
+            );
+            let server = TestServer::start(move |request, stream| match in_trouble.load(Ordering::SeqCst) {
+                true => server::write_response(stream, "400 Bad Request", "application/json", &body),
+                false => stream.write_all(&cache.respond(&faithful, request)?),
+            });
+            let (folder, url) = (Folder::new(), server.url());
+            run(&folder, &url, "whole", &[]).assert_exit_code(1);
+            let until = server.received_requests().len() + 40;
+            let mut running = RunningCommand::start(command(&folder, &url, "out", &[]));
+            running.wait_until(|| server.received_requests().len() > until);
+            has_trouble.store(true, Ordering::SeqCst);
+            let recorded = || folder.read(RECORDING).matches(error).count();
+            // The responses with the error and the first plain request.
+            running.wait_until(|| recorded() > 4);
+            running.kill();
+            has_trouble.store(false, Ordering::SeqCst);
+            resume(&folder, &url, &[]).assert_exit_code(1);
+            let (whole, resumed) = (
+                read_comparable(&folder, &format!("whole/{RESULTS}")),
+                read_comparable(&folder, &format!("out/{RESULTS}")),
+            );
+            for (a, b) in whole["rows"].as_array().unwrap().iter().zip(resumed["rows"].as_array().unwrap()) {
+                assert_eq!(a["verdict"], b["verdict"], "{error}: {}", a["id"]);
+            }
+        }
     }
 
     /// A simulation restarts, and its random values continue at the interrupted position.

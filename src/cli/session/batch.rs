@@ -23,8 +23,8 @@ use crate::cli::session::resume::ResumedRun;
 use crate::cli::session::run::{RunJob, run_target};
 use crate::cli::session::shared::SharedState;
 use crate::cli::{CliError, ProcessEnvironment};
+use crate::engine::run::unconfirmed::find_answered_exchanges;
 use crate::engine::{StopSignal, judge};
-use crate::recording::answered::AnsweredExchanges;
 use crate::recording::run::RunEnd;
 use crate::recording::scope::RunScope;
 use crate::redact::ContentPolicy;
@@ -114,7 +114,7 @@ impl RunBatch<'_> {
             return Ok(judge(self.catalog, &complete.recording)?);
         }
         if let Some(resumed) = &job.resumed {
-            stderr::warn(match AnsweredExchanges::from_recording(&resumed.recording).answered_count() {
+            stderr::warn(match find_answered_exchanges(&resumed.recording).answered_count() {
                 1 => format!("{name}: resuming; 1 answered request is not sent again"),
                 n => format!("{name}: resuming; {n} answered requests are not sent again"),
             });

@@ -17,9 +17,9 @@ use crate::cli::session::resume::ResumedRun;
 use crate::cli::session::shared::SharedState;
 use crate::cli::target::model::ResolvedTarget;
 use crate::client::MessagesEndpoint;
+use crate::engine::run::unconfirmed::find_answered_exchanges;
 use crate::engine::selection::digest_rows;
 use crate::engine::{FinishedRun, RowSelection, ShardSpec, StopSignal, judge, note_remaining_work, resume};
-use crate::recording::answered::AnsweredExchanges;
 use crate::recording::event::RunListener;
 use crate::recording::request_settings::TextForm;
 use crate::recording::run::{LineCounts, Recording, RunEnd, RunFooter, RunHeader, RunLine, SCHEMA};
@@ -115,7 +115,7 @@ pub async fn run_target<E: MessagesEndpoint>(
         job.scope.foreseen = Some(Box::new(forecast(job.target, &job.selection.run, sending)));
     }
     let mut writer = job.open_writer(sending)?;
-    let answered = AnsweredExchanges::from_recording(&writer.recording);
+    let answered = find_answered_exchanges(&writer.recording);
     let RunJob { target, selection, .. } = &job;
     let options = shared.run_options(sending, target, job.seed);
     let mut progress = job.progress.start_run(&RunInfo {

@@ -24,7 +24,7 @@ pub(super) const PAUSES: [Duration; 4] =
 
 /// After requests of this number of rows that fail alike, with no answer in between, one plain
 /// request tests the endpoint.
-const MIN_EQUAL_FAILURES: usize = 3;
+pub(super) const MIN_EQUAL_FAILURES: usize = 3;
 
 /// The same number for an error that was the true response to a request before.
 const MIN_KNOWN_FAILURES: usize = 8;
@@ -242,6 +242,6 @@ impl HealthState {
 }
 
 /// The row in the id of an exchange.
-fn row_of(id: &str) -> &str {
+pub(super) fn row_of(id: &str) -> &str {
     id.split('/').next().unwrap_or(id)
 }

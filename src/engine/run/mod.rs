@@ -11,6 +11,7 @@ mod response_memory;
 mod scheduler;
 mod send;
 mod trial;
+pub mod unconfirmed;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
