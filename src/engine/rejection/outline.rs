@@ -115,10 +115,24 @@ impl RequestOutline {
     }
 }
 
+/// The value of a key that only one item of a list has, with the index of the item. The type of an item
+/// is no key.
+fn find_only_item<'a>(list: &'a Value, key: &str) -> Option<(usize, &'a Value)> {
+    let items = list.as_array().filter(|items| items.iter().all(|item| item["type"] != key))?;
+    let mut found = items.iter().enumerate().filter_map(|(index, item)| Some((index, item.get(key)?)));
+    found.next().filter(|_| found.next().is_none())
+}
+
 /// Walks down a path. Segments that name the type of a block or a class of the server are skipped.
 fn walk(start: &Value, mut path: OutlinePath, segments: &[String]) -> PlaceLookup {
     let (mut node, mut depth) = (start, 0);
     for (i, segment) in segments.iter().enumerate() {
+        // Without an index: `tools.description`.
+        if let Some((index, child)) = find_only_item(node, segment) {
+            (node, depth) = (child, depth + 2);
+            path.extend([index.to_string(), segment.clone()]);
+            continue;
+        }
         let child = match node {
             Value::Object(map) => map.get(segment),
             Value::Array(items) => segment.parse::<usize>().ok().and_then(|index| items.get(index)),

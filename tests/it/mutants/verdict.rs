@@ -3,10 +3,11 @@
 use std::fmt;
 
 use fieldtest::catalog::VerdictStatus;
-use fieldtest::results::model::Verdict;
+use fieldtest::results::model::{DependencyRole, Verdict};
 
 use super::ground::{Run, Verdicts};
 use super::plan::{Mutant, depends_on};
+use crate::common::DEPENDENCIES;
 use crate::proxy::mutation::Mutation;
 use crate::proxy::mutator::mark;
 
@@ -23,9 +24,8 @@ const ALONG: [(Mutation, &str, Option<VerdictStatus>, &str); 3] = [
     (
         Mutation::Strip("field.thinking"),
         "content.thinking",
-        Some(VerdictStatus::Rejected),
-        "a server that never thinks makes no block to send back, and rejects made-up ones; the verdict has a \
-         qualifier for it",
+        None,
+        "a server that never thinks makes no block to send back, and rejects made-up ones",
     ),
     (
         Mutation::Strip("field.thinking"),
@@ -107,8 +107,8 @@ pub fn problems(mutants: &[Mutant], before: &Verdicts, run: &Run) -> Vec<Problem
 
 /// Whether the verdict of a row may change because of the mutation of another row: it depends on
 /// that
-/// row and becomes undecided, or its requests are rejected because of that row, or [`ALONG`] lists
-/// it.
+/// row and becomes undecided, or its requests are rejected because of that row, or it is a part of a
+/// removed field, or [`ALONG`] lists it.
 fn may_follow(row: &str, verdict: &Verdict, mutant: &Mutant) -> bool {
     let is_rejected = verdict.reason.contains(&mark(mutant.row));
     let through = depends_on(row, mutant.row);
@@ -118,8 +118,15 @@ fn may_follow(row: &str, verdict: &Verdict, mutant: &Mutant) -> bool {
     match verdict.status {
         VerdictStatus::Inconclusive => through || is_rejected || along(None),
         VerdictStatus::Rejected if through && is_rejected => true,
+        VerdictStatus::Ignored if !is_rejected && is_part_of(row, mutant.row) => {
+            matches!(mutant.mutation, Mutation::Strip(_))
+        }
         status => along(Some(status)),
     }
+}
+
+fn is_part_of(row: &str, other: &str) -> bool {
+    DEPENDENCIES.direct(row).any(|edge| edge == (other, DependencyRole::PartOf))
 }
 
 fn describe(verdict: &Verdict) -> String {

@@ -84,6 +84,18 @@ fn errors_of_real_servers_are_attributed_to_the_right_field() {
     let cases: Vec<(&str, Option<&str>, ArmKind, Value, ExpectedSubject)> = vec![
         // Words of a sentence that look like a field.
         ("field.stream", None, TREATMENT, anthropic("upstream error"), Nothing),
+        // A path without the index.
+        ("tools.description", None, TREATMENT, anthropic("tools.description: not supported"), Field),
+        // The path of a URL.
+        ("count_tokens", None, TREATMENT, anthropic("nothing is found at /v1/messages/count_tokens"), Nothing),
+        // The place is another one, but the words say what is wrong.
+        (
+            "turns.thinking_later",
+            None,
+            TREATMENT,
+            anthropic("messages.1.content: the thinking must be passed back"),
+            Field,
+        ),
         ("tools.description", None, TREATMENT, anthropic("this model does not support function calling"), Nothing),
         ("tool_choice.auto", None, TREATMENT, anthropic("the request was automatically rejected"), Nothing),
         ("content.string", None, TREATMENT, anthropic("Input should be a valid string"), Nothing),
