@@ -72,7 +72,7 @@ fn an_invalid_target_list_is_rejected_before_the_first_request() {
         ("targets:\n  - target: deepsek\n", "list.yaml:2:13: there is no target `deepsek`"),
         (
             "targets:\n  - { target: deepseek@2025-12, simulate: true, colour: red }\n",
-            "list.yaml:2:41: unknown key `colour`",
+            "list.yaml:2:49: unknown key `colour`",
         ),
         (
             "targets:\n  - { target: deepseek@2025-12 }\n  - { target: tencent-lkeap@2025-12 }\n",

@@ -93,7 +93,7 @@ struct DeviationArgs {
     #[arg(long, value_name = "P", default_value_t, value_parser = parse_probability)]
     #[serde(deserialize_with = "deserialize_probability")]
     inject_reset: f64,
-    /// Chance that a content filter rejects a request
+    /// Chance that a content filter rejects it
     #[arg(long, value_name = "P", default_value_t, value_parser = parse_probability)]
     #[serde(deserialize_with = "deserialize_probability")]
     inject_filter: f64,

@@ -250,7 +250,6 @@ define_faults! {
 
         ErrorsServerError = "errors.server-error": "client errors get 500 and a traceback",
         ErrorsStatus422 = "errors.status-422": "client errors get 422 and the body of a web framework",
-        ErrorsAsOverloaded = "errors.as-overloaded": "client errors get 529 and overloaded_error",
         ErrorsMissingMaxTokensAccepted = "errors.missing-max-tokens-accepted": "accepts requests without max_tokens",
         ErrorsEmptyMessagesAccepted = "errors.empty-messages-accepted": "accepts an empty list of messages",
         ErrorsUnknownModelAccepted = "errors.unknown-model-accepted": "uses its own model for any model name",

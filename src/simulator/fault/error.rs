@@ -16,13 +16,7 @@ pub(in crate::simulator) fn with_faults(error: ApiError, config: &SimulatorConfi
     if config.has_fault(BehaviourFault::ErrorsServerError) {
         return ApiError::internal_error(&error.message);
     }
-    let kind = if config.has_fault(BehaviourFault::ErrorsStatus422) {
-        ApiErrorKind::Unprocessable
-    } else if config.has_fault(BehaviourFault::ErrorsAsOverloaded) {
-        ApiErrorKind::Overloaded
-    } else {
-        error.kind
-    };
+    let kind = if config.has_fault(BehaviourFault::ErrorsStatus422) { ApiErrorKind::Unprocessable } else { error.kind };
     ApiError { kind, ..error }
 }
 

@@ -139,7 +139,6 @@ fn header_cases() -> Vec<FaultCase> {
         status_case(F::AuthOneHeaderOnly, plain_request().with_header("authorization", &bearer), 200, 401),
         status_case(F::ErrorsServerError, broken(), 400, 500),
         status_case(F::ErrorsStatus422, broken(), 400, 422),
-        status_case(F::ErrorsAsOverloaded, broken(), 400, 529),
         accepted_case(F::ErrorsMissingMaxTokensAccepted, plain_request().without_key("max_tokens"), 400),
         accepted_case(F::ErrorsEmptyMessagesAccepted, SimulatorRequest::with_keys(json!({"messages": []})), 400),
         accepted_case(F::ErrorsUnknownModelAccepted, SimulatorRequest::with_keys(json!({"model": "none"})), 404),
