@@ -255,7 +255,7 @@ mod snapshots {
         run_with_snapshots(&folder, &[], &[]).assert_exit_code(0);
         assert!(!folder.exists(PENDING));
         run_with_snapshots(&folder, &[], &[&changed[..], &["--accept"]].concat()).assert_exit_code(0);
-        assert!(folder.read(FILE).contains("\"verdict\": \"supported\""));
+        assert!(folder.read(FILE).contains("\"verdict\": \"validated\""));
     }
 
     #[test]
