@@ -97,7 +97,7 @@ struct DeviationArgs {
     #[arg(long, value_name = "P", default_value_t, value_parser = parse_probability)]
     #[serde(deserialize_with = "deserialize_probability")]
     inject_filter: f64,
-    /// Reject all requests for a while; see the documents for the kinds
+    /// Reject all requests for a while; see docs/simulator
     #[arg(long, value_name = "KIND", value_parser = parse_trouble)]
     inject_trouble: Option<SimulatedTroubleKind>,
     /// Requests before the trouble

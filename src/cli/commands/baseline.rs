@@ -21,8 +21,8 @@ use crate::results::model::Results;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   fieldtest run deepseek --simulate --baseline known.yaml
-  fieldtest baseline write out/results-deepseek-2025-12.json -o known.yaml --reason 1.4
-  fieldtest baseline update known.yaml out/results-deepseek-2025-12.json --reason 1.5
+  fieldtest baseline write out/results-kimi.json -o known.yaml --reason 1.4
+  fieldtest baseline update known.yaml out/results-kimi.json --reason 1.5
   fieldtest baseline lint known.yaml")]
 pub struct BaselineCommandArgs {
     #[command(subcommand)]
@@ -39,7 +39,7 @@ enum BaselineAction {
 /// Write a list of everything that fails in results
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  fieldtest baseline write reports/results-deepseek-2025-12.json -o known.yaml \\
+  fieldtest baseline write reports/results-kimi.json -o known.yaml \\
       --reason before-1.4")]
 struct WriteArgs {
     /// Results files, of one target
@@ -73,7 +73,7 @@ struct WriteArgs {
     long_about = "Update a list with results, and print each change\n\nEntries that still fail keep their reason, link and \
                   day. Comments of the file are lost.",
     after_help = "Example:
-  fieldtest baseline update known.yaml reports/results-deepseek-2025-12.json \\
+  fieldtest baseline update known.yaml reports/results-kimi.json \\
       --reason since-1.4"
 )]
 struct UpdateArgs {

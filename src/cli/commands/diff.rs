@@ -18,9 +18,9 @@ use crate::results::{diff, json};
 #[command(
     long_about = "Show what changed between two results files
 
-The files may be of two targets. Two names of targets show what changed in their claims.",
+The files may be of two targets. Two names of targets show the changed claims.",
     after_help = "Examples:
-  fieldtest diff before/results-deepseek-2025-12.json after/results-deepseek-2025-12.json
+  fieldtest diff before/results-kimi.json after/results-kimi.json
   fieldtest diff reports/results-a.json reports/results-b.json --format markdown
   fieldtest diff deepseek@2025-12 deepseek
 

@@ -17,8 +17,8 @@ use crate::results::model::Results;
 /// Decide recordings again; send nothing
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  fieldtest judge reports/recording-deepseek-2025-12.jsonl --out again
-  fieldtest judge reports/recording-deepseek-2025-12.jsonl --claims anthropic -o other")]
+  fieldtest judge reports/recording-kimi.jsonl --out again
+  fieldtest judge reports/recording-kimi.jsonl --claims anthropic -o other")]
 pub struct JudgeArgs {
     /// Recordings
     #[arg(value_name = "RECORDING", required = true, help_heading = "What to test")]

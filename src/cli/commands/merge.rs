@@ -16,7 +16,7 @@ use crate::results::model::Results;
 /// Merge the results of shards
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  fieldtest merge one/results-deepseek-2025-12.json two/results-deepseek-2025-12.json -o reports")]
+  fieldtest merge one/results-kimi.json two/results-kimi.json -o reports")]
 pub struct MergeArgs {
     /// Results files of all shards, of one or more targets
     #[arg(value_name = "RESULTS", required = true, help_heading = "What to test")]

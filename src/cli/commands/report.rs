@@ -12,7 +12,7 @@ use crate::cli::{CliError, ExitStatus, ProcessEnvironment};
 /// Render results files
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  fieldtest report a/results-deepseek-2025-12.json b/results-tencent-lkeap-2025-12.json -o out")]
+  fieldtest report a/results-kimi.json b/results-zai.json -o out")]
 pub struct ReportArgs {
     /// Results files, in the order of the columns
     #[arg(value_name = "RESULTS", required = true, help_heading = "What to test")]
