@@ -152,7 +152,7 @@ pub struct Experiment {
     /// `validated`.
     #[serde(default)]
     pub enforces: bool,
-    /// The row only tests whether the endpoint accepts the field. It sends nothing but the treatment,
+    /// The row only tests whether the endpoint accepts the field. It sends only the treatment,
     /// and an accepted treatment makes it `accepted`.
     #[serde(default)]
     pub only_acceptance: bool,

@@ -17,7 +17,7 @@ const MAX_SCHEMA_DEPTH: u32 = 64;
 
 /// Whether a value conforms to a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Conformance {
+enum SchemaConformance {
     Valid,
     /// Why not.
     Violated(String),
@@ -29,15 +29,15 @@ enum Conformance {
 #[derive(Debug)]
 struct MalformedSchema;
 
-type Checked = Result<Conformance, MalformedSchema>;
+type Checked = Result<SchemaConformance, MalformedSchema>;
 
 /// Returns why an input does not conform to a schema. Returns `None` if it conforms, if a keyword
 /// that is not implemented decides, and if the schema is malformed.
 pub(super) fn find_violation(schema: &Value, input: &Value) -> Option<String> {
     let mut validator = SchemaValidator { root: schema, applied: 0, depth: 0 };
     match validator.check(schema, input) {
-        Ok(Conformance::Violated(why)) => Some(why),
-        Ok(Conformance::Valid | Conformance::Open) | Err(MalformedSchema) => None,
+        Ok(SchemaConformance::Violated(why)) => Some(why),
+        Ok(SchemaConformance::Valid | SchemaConformance::Open) | Err(MalformedSchema) => None,
     }
 }
 
@@ -50,17 +50,17 @@ struct SchemaValidator<'a> {
 impl<'a> SchemaValidator<'a> {
     fn check(&mut self, schema: &'a Value, value: &Value) -> Checked {
         let keywords = match schema {
-            Value::Bool(true) => return Ok(Conformance::Valid),
-            Value::Bool(false) => return Ok(Conformance::Violated("the schema permits no value".to_owned())),
+            Value::Bool(true) => return Ok(SchemaConformance::Valid),
+            Value::Bool(false) => return Ok(SchemaConformance::Violated("the schema permits no value".to_owned())),
             Value::Object(keywords) => keywords,
             Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => return Err(MalformedSchema),
         };
         self.applied += 1;
         if self.applied > MAX_APPLIED_SCHEMAS || self.depth == MAX_SCHEMA_DEPTH {
-            return Ok(Conformance::Open);
+            return Ok(SchemaConformance::Open);
         }
         self.depth += 1;
-        let mut all = Conformance::Valid;
+        let mut all = SchemaConformance::Valid;
         for (keyword, argument) in keywords {
             // A malformed keyword counts, even after a violation.
             let one = self.check_keyword(keyword, argument, keywords, value)?;
@@ -79,9 +79,11 @@ impl<'a> SchemaValidator<'a> {
     ) -> Checked {
         match keyword {
             "$comment" | "$defs" | "$schema" | "default" | "definitions" | "deprecated" | "description"
-            | "examples" | "readOnly" | "title" | "writeOnly" => Ok(Conformance::Valid),
+            | "examples" | "readOnly" | "title" | "writeOnly" => Ok(SchemaConformance::Valid),
             // The keyword that these belong to reads them.
-            "then" | "else" => Ok(if siblings.contains_key("if") { Conformance::Open } else { Conformance::Valid }),
+            "then" | "else" => {
+                Ok(if siblings.contains_key("if") { SchemaConformance::Open } else { SchemaConformance::Valid })
+            }
             "type" => check_type(argument, value),
             "enum" => {
                 let permitted = argument.as_array().ok_or(MalformedSchema)?;
@@ -94,7 +96,7 @@ impl<'a> SchemaValidator<'a> {
             }
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
                 let limit = argument.as_number().ok_or(MalformedSchema)?;
-                Ok(value.as_number().map_or(Conformance::Valid, |number| check_number(keyword, limit, number)))
+                Ok(value.as_number().map_or(SchemaConformance::Valid, |number| check_number(keyword, limit, number)))
             }
             "minLength" | "maxLength" => {
                 check_count(keyword, argument, value.as_str().map(|text| text.chars().count()))
@@ -107,21 +109,21 @@ impl<'a> SchemaValidator<'a> {
             "items" => self.check_items(argument, siblings, value),
             "allOf" | "anyOf" | "oneOf" => self.check_combination(keyword, argument, value),
             "not" => Ok(match self.check(argument, value)? {
-                Conformance::Valid => {
-                    Conformance::Violated(format!("{} is not permitted by `not`", format_value(Some(value))))
+                SchemaConformance::Valid => {
+                    SchemaConformance::Violated(format!("{} is not permitted by `not`", format_value(Some(value))))
                 }
-                Conformance::Violated(_) => Conformance::Valid,
-                Conformance::Open => Conformance::Open,
+                SchemaConformance::Violated(_) => SchemaConformance::Valid,
+                SchemaConformance::Open => SchemaConformance::Open,
             }),
             "$ref" => {
                 let pointer = argument.as_str().ok_or(MalformedSchema)?.strip_prefix('#');
                 // An escaped pointer or the name of an anchor is left open.
                 match pointer.filter(|path| !path.contains('%')).and_then(|path| self.root.pointer(path)) {
                     Some(schema) => self.check(schema, value),
-                    None => Ok(Conformance::Open),
+                    None => Ok(SchemaConformance::Open),
                 }
             }
-            _ => Ok(Conformance::Open),
+            _ => Ok(SchemaConformance::Open),
         }
     }
 
@@ -134,18 +136,18 @@ impl<'a> SchemaValidator<'a> {
         value: &Value,
     ) -> Checked {
         let named = siblings.get("properties").map(|named| named.as_object().ok_or(MalformedSchema)).transpose()?;
-        let Value::Object(object) = value else { return Ok(Conformance::Valid) };
-        let mut all = Conformance::Valid;
+        let Value::Object(object) = value else { return Ok(SchemaConformance::Valid) };
+        let mut all = SchemaConformance::Valid;
         for (name, value) in object {
             let described = named.and_then(|named| named.get(name));
             let one = match (keyword, described) {
                 ("properties", Some(schema)) => self.check(schema, value)?,
-                ("additionalProperties", None) if siblings.contains_key("patternProperties") => Conformance::Open,
+                ("additionalProperties", None) if siblings.contains_key("patternProperties") => SchemaConformance::Open,
                 ("additionalProperties", None) if argument == &Value::Bool(false) => {
-                    return Ok(Conformance::Violated(format!("{name} is not a property of the schema")));
+                    return Ok(SchemaConformance::Violated(format!("{name} is not a property of the schema")));
                 }
                 ("additionalProperties", None) => self.check(argument, value)?,
-                _ => Conformance::Valid,
+                _ => SchemaConformance::Valid,
             };
             all = all.and(one.at(name));
         }
@@ -155,9 +157,9 @@ impl<'a> SchemaValidator<'a> {
     fn check_items(&mut self, argument: &'a Value, siblings: &'a Map<String, Value>, value: &Value) -> Checked {
         // A list was valid in earlier drafts.
         if argument.is_array() || siblings.contains_key("prefixItems") {
-            return Ok(Conformance::Open);
+            return Ok(SchemaConformance::Open);
         }
-        let mut all = Conformance::Valid;
+        let mut all = SchemaConformance::Valid;
         for (nth, item) in value.as_array().map_or(&[][..], Vec::as_slice).iter().enumerate() {
             all = all.and(self.check(argument, item)?.at(&nth.to_string()));
         }
@@ -168,22 +170,24 @@ impl<'a> SchemaValidator<'a> {
         let schemas = argument.as_array().filter(|schemas| !schemas.is_empty()).ok_or(MalformedSchema)?;
         let checked = schemas.iter().map(|schema| self.check(schema, value)).collect::<Result<Vec<_>, _>>()?;
         if keyword == "allOf" {
-            return Ok(checked.into_iter().fold(Conformance::Valid, Conformance::and));
+            return Ok(checked.into_iter().fold(SchemaConformance::Valid, SchemaConformance::and));
         }
-        let valid = checked.iter().filter(|one| **one == Conformance::Valid).count();
-        let open = checked.contains(&Conformance::Open);
+        let valid = checked.iter().filter(|one| **one == SchemaConformance::Valid).count();
+        let open = checked.contains(&SchemaConformance::Open);
         let shown = || format_value(Some(value));
         Ok(match (valid, keyword) {
-            (2.., "oneOf") => Conformance::Violated(format!("{} conforms to {valid} schemas of `oneOf`", shown())),
-            (1.., "anyOf") => Conformance::Valid,
-            (0, _) if !open => Conformance::Violated(format!("{} conforms to no schema of `{keyword}`", shown())),
-            (1, _) if !open => Conformance::Valid,
-            _ => Conformance::Open,
+            (2.., "oneOf") => {
+                SchemaConformance::Violated(format!("{} conforms to {valid} schemas of `oneOf`", shown()))
+            }
+            (1.., "anyOf") => SchemaConformance::Valid,
+            (0, _) if !open => SchemaConformance::Violated(format!("{} conforms to no schema of `{keyword}`", shown())),
+            (1, _) if !open => SchemaConformance::Valid,
+            _ => SchemaConformance::Open,
         })
     }
 }
 
-impl Conformance {
+impl SchemaConformance {
     /// Both: the first violation counts.
     fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -202,8 +206,8 @@ impl Conformance {
     }
 }
 
-fn holds(condition: bool, why: impl FnOnce() -> String) -> Conformance {
-    if condition { Conformance::Valid } else { Conformance::Violated(why()) }
+fn holds(condition: bool, why: impl FnOnce() -> String) -> SchemaConformance {
+    if condition { SchemaConformance::Valid } else { SchemaConformance::Violated(why()) }
 }
 
 fn check_type(argument: &Value, value: &Value) -> Checked {
@@ -226,7 +230,7 @@ fn check_type(argument: &Value, value: &Value) -> Checked {
     Ok(holds(fits, || format!("{} is not of type {argument}", format_value(Some(value)))))
 }
 
-fn check_number(keyword: &str, limit: &Number, number: &Number) -> Conformance {
+fn check_number(keyword: &str, limit: &Number, number: &Number) -> SchemaConformance {
     let fits = match (number.as_i128(), limit.as_i128(), number.as_f64(), limit.as_f64()) {
         (Some(number), Some(limit), ..) => match keyword {
             "minimum" => number >= limit,
@@ -234,7 +238,7 @@ fn check_number(keyword: &str, limit: &Number, number: &Number) -> Conformance {
             "exclusiveMinimum" => number > limit,
             "exclusiveMaximum" => number < limit,
             _ if limit > 0 => number % limit == 0,
-            _ => return Conformance::Open,
+            _ => return SchemaConformance::Open,
         },
         (_, _, Some(number), Some(limit)) => match keyword {
             "minimum" => number >= limit,
@@ -242,9 +246,9 @@ fn check_number(keyword: &str, limit: &Number, number: &Number) -> Conformance {
             "exclusiveMinimum" => number > limit,
             "exclusiveMaximum" => number < limit,
             // Rounding would decide.
-            _ => return Conformance::Open,
+            _ => return SchemaConformance::Open,
         },
-        _ => return Conformance::Open,
+        _ => return SchemaConformance::Open,
     };
     holds(fits, || format!("{number} breaks {keyword} {limit}"))
 }
@@ -252,7 +256,7 @@ fn check_number(keyword: &str, limit: &Number, number: &Number) -> Conformance {
 /// Checks the count of characters, items or properties. `None` if the value has none.
 fn check_count(keyword: &str, argument: &Value, count: Option<usize>) -> Checked {
     let limit = argument.as_u64().ok_or(MalformedSchema)?;
-    let Some(count) = count.map(|count| count as u64) else { return Ok(Conformance::Valid) };
+    let Some(count) = count.map(|count| count as u64) else { return Ok(SchemaConformance::Valid) };
     let fits = if keyword.starts_with("min") { count >= limit } else { count <= limit };
     Ok(holds(fits, || format!("a count of {count} breaks {keyword} {limit}")))
 }
@@ -260,23 +264,23 @@ fn check_count(keyword: &str, argument: &Value, count: Option<usize>) -> Checked
 /// Patterns are those of ECMAScript. They mean the same here for text in ASCII, if they compile.
 fn check_pattern(argument: &Value, value: &Value) -> Checked {
     let pattern = argument.as_str().ok_or(MalformedSchema)?;
-    let Some(text) = value.as_str() else { return Ok(Conformance::Valid) };
+    let Some(text) = value.as_str() else { return Ok(SchemaConformance::Valid) };
     // Sets of characters can have operators here, and flags exist only here.
     let differs = ["&&", "--", "~~", "[[", "(?"].iter().any(|operator| pattern.contains(operator));
     if differs || !text.is_ascii() || !pattern.is_ascii() {
-        return Ok(Conformance::Open);
+        return Ok(SchemaConformance::Open);
     }
-    let Ok(regex) = RegexBuilder::new(pattern).unicode(false).build() else { return Ok(Conformance::Open) };
+    let Ok(regex) = RegexBuilder::new(pattern).unicode(false).build() else { return Ok(SchemaConformance::Open) };
     Ok(holds(regex.is_match(text.as_bytes()), || format!("{} does not match {pattern}", format_value(Some(value)))))
 }
 
 fn check_required(argument: &Value, value: &Value) -> Checked {
     let names = argument.as_array().ok_or(MalformedSchema)?;
     let names = names.iter().map(Value::as_str).collect::<Option<Vec<_>>>().ok_or(MalformedSchema)?;
-    let Value::Object(object) = value else { return Ok(Conformance::Valid) };
+    let Value::Object(object) = value else { return Ok(SchemaConformance::Valid) };
     Ok(match names.iter().find(|name| !object.contains_key(**name)) {
-        Some(name) => Conformance::Violated(format!("{name} is missing")),
-        None => Conformance::Valid,
+        Some(name) => SchemaConformance::Violated(format!("{name} is missing")),
+        None => SchemaConformance::Valid,
     })
 }
 
@@ -436,9 +440,9 @@ mod tests {
             prop_assume!(!schema["$defs"].to_string().contains("$ref"));
             let complete = jsonschema::validator_for(&schema).unwrap();
             match conformance(&schema, &input).unwrap() {
-                Conformance::Valid => prop_assert!(complete.is_valid(&input), "{schema} {input}"),
-                Conformance::Violated(why) => prop_assert!(!complete.is_valid(&input), "{schema} {input}: {why}"),
-                Conformance::Open => {}
+                SchemaConformance::Valid => prop_assert!(complete.is_valid(&input), "{schema} {input}"),
+                SchemaConformance::Violated(why) => prop_assert!(!complete.is_valid(&input), "{schema} {input}: {why}"),
+                SchemaConformance::Open => {}
             }
         }
     }

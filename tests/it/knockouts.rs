@@ -28,7 +28,7 @@ const REQUIRED_PARTS: [(&str, &str); 3] =
 const TIMED_ROW: &str = "stream.gradual";
 
 /// A run of all rows.
-struct Run {
+struct FlippedRun {
     recording: Recording,
     verdicts: BTreeMap<String, Verdict>,
     activity: FieldActivity,
@@ -46,7 +46,7 @@ async fn start(flip: Option<(&str, ClaimStatus)>) -> RunningSimulator {
     simulator::start(config).await.unwrap()
 }
 
-async fn run(flip: Option<(&str, ClaimStatus)>) -> Run {
+async fn run(flip: Option<(&str, ClaimStatus)>) -> FlippedRun {
     let target = bundled_target("anthropic");
     let running = start(flip).await;
     let rows = testable_rows(target).into_iter().map(|row| row.experiment.id().to_owned());
@@ -65,7 +65,7 @@ async fn run(flip: Option<(&str, ClaimStatus)>) -> Run {
     let results = judge_recording(&recording);
     let partial = results.partial.is_some();
     let verdicts = results.rows.into_iter().map(|row| (row.id, row.verdict)).collect();
-    Run { recording, verdicts, activity: running.field_activity(), partial }
+    FlippedRun { recording, verdicts, activity: running.field_activity(), partial }
 }
 
 fn request_id(exchange: &Exchange) -> Option<&str> {
@@ -75,7 +75,7 @@ fn request_id(exchange: &Exchange) -> Option<&str> {
     }
 }
 
-impl Run {
+impl FlippedRun {
     /// The exchanges in which the server saw a field.
     fn carrying(&self, field: &str) -> BTreeSet<&str> {
         let ids = self.activity.get(field);
@@ -94,12 +94,12 @@ impl Run {
 
 /// The part of a response that a client asks for.
 #[derive(Debug, Default)]
-struct Shape {
+struct ResponseShape {
     is_stream: bool,
     is_count: bool,
 }
 
-impl Shape {
+impl ResponseShape {
     fn new(kind: &str, body: &str) -> Self {
         let json: Value = serde_json::from_str(body).unwrap_or_default();
         Self { is_stream: kind.starts_with("text/event-stream"), is_count: json["input_tokens"].is_u64() }
@@ -111,18 +111,18 @@ impl Shape {
     }
 }
 
-fn recorded_shape(exchange: &Exchange) -> Shape {
+fn recorded_shape(exchange: &Exchange) -> ResponseShape {
     match exchange.last_attempt().map(|attempt| &attempt.result) {
         Some(AttemptResult::Response(response)) => {
             let body = String::from_utf8_lossy(&response.body.0).into_owned();
-            Shape::new(response.header("content-type").unwrap_or_default(), &body)
+            ResponseShape::new(response.header("content-type").unwrap_or_default(), &body)
         }
-        Some(AttemptResult::Failure(_)) | None => Shape::default(),
+        Some(AttemptResult::Failure(_)) | None => ResponseShape::default(),
     }
 }
 
 /// Sends a recorded request to another server.
-async fn send_again(client: &reqwest::Client, server: &RunningSimulator, request: &Request) -> Shape {
+async fn send_again(client: &reqwest::Client, server: &RunningSimulator, request: &Request) -> ResponseShape {
     let url = format!("{}{}", server.base_url(), request.path);
     let key = server.credential();
     let mut sent = client.post(url).header("content-type", "application/json");
@@ -136,11 +136,11 @@ async fn send_again(client: &reqwest::Client, server: &RunningSimulator, request
     let response = sent.body(request.body.to_string()).send().await.unwrap();
     let kind =
         response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
-    Shape::new(&kind, &response.text().await.unwrap())
+    ResponseShape::new(&kind, &response.text().await.unwrap())
 }
 
 /// The responses of a server that ignores a field to the unchanged requests that have it.
-async fn stripped_responses(before: &Run, field: &str) -> HashMap<String, Shape> {
+async fn stripped_responses(before: &FlippedRun, field: &str) -> HashMap<String, ResponseShape> {
     let server = start(Some((field, ClaimStatus::Ignored))).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let carrying = before.carrying(field);
@@ -154,7 +154,7 @@ async fn stripped_responses(before: &Run, field: &str) -> HashMap<String, Shape>
 }
 
 /// The rows whose positive verdict rests on responses that all lose something without the field.
-async fn rows_without_ground(before: &Run, field: &str) -> BTreeSet<String> {
+async fn rows_without_ground(before: &FlippedRun, field: &str) -> BTreeSet<String> {
     let stripped = stripped_responses(before, field).await;
     let exchanges: HashMap<&str, &Exchange> = before.recording.exchanges.iter().map(|e| (e.id.as_str(), e)).collect();
     let mut loses: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
@@ -183,7 +183,7 @@ fn shares_the_field(row: &str, field: &str) -> bool {
 }
 
 /// The problems of a run with one changed field.
-async fn problems(before: &Run, field: &str, status: ClaimStatus) -> Vec<String> {
+async fn problems(before: &FlippedRun, field: &str, status: ClaimStatus) -> Vec<String> {
     let after = run(Some((field, status))).await;
     if after.partial {
         return Vec::new();
@@ -223,7 +223,7 @@ async fn problems(before: &Run, field: &str, status: ClaimStatus) -> Vec<String>
 }
 
 /// Whether a row about a part of the field, or about the same field, is named instead.
-fn is_known_by_others(after: &Run, field: &str, names: &dyn Fn(&str) -> bool) -> bool {
+fn is_known_by_others(after: &FlippedRun, field: &str, names: &dyn Fn(&str) -> bool) -> bool {
     after.verdicts.keys().any(|row| names(row) && (shares_the_field(row, field) || after.carries(row, field)))
 }
 

@@ -52,7 +52,7 @@ fn assert_blocked(results: &Results, rows: &[&str]) {
 
 /// What a server does to its responses.
 #[derive(Clone, Copy, Debug)]
-enum Habit {
+enum StreamHabit {
     /// Responds to requests for a token count with a message.
     CountsWithAMessage,
     /// Sends no event names.
@@ -65,11 +65,11 @@ enum Habit {
     OmitsTheStart,
 }
 
-struct Server(Habit);
+struct HabitServer(StreamHabit);
 
-impl Between for Server {
+impl Between for HabitServer {
     async fn answer(&self, mut asked: Asked, upstreams: &[Upstream]) -> Answer {
-        if let Habit::CountsWithAMessage = self.0 {
+        if let StreamHabit::CountsWithAMessage = self.0 {
             if asked.path.ends_with("/count_tokens") {
                 asked.path = "/v1/messages".to_owned();
                 asked.body["max_tokens"] = 16.into();
@@ -90,19 +90,19 @@ fn is_stream(response: &Response) -> bool {
     response.status().is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
-async fn rewrite_stream(response: Response, habit: Habit) -> Response {
+async fn rewrite_stream(response: Response, habit: StreamHabit) -> Response {
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let events = text.split_inclusive("\n\n").map(|event| {
         let (name, data) = event.split_once('\n').unwrap();
         match habit {
-            Habit::CountsWithAMessage => event.to_owned(),
-            Habit::OmitsEventNames => data.to_owned(),
-            Habit::SplitsEvents => format!("{name}\n\n{data}"),
-            Habit::OmitsTypes => format!("{name}\n{}", without_type(data)),
-            Habit::OmitsTheStart if name == "event: message_start" => String::new(),
-            Habit::OmitsTheStart => event.to_owned(),
+            StreamHabit::CountsWithAMessage => event.to_owned(),
+            StreamHabit::OmitsEventNames => data.to_owned(),
+            StreamHabit::SplitsEvents => format!("{name}\n\n{data}"),
+            StreamHabit::OmitsTypes => format!("{name}\n{}", without_type(data)),
+            StreamHabit::OmitsTheStart if name == "event: message_start" => String::new(),
+            StreamHabit::OmitsTheStart => event.to_owned(),
         }
     });
     Response::from_parts(parts, Body::from(events.collect::<String>()))
@@ -115,10 +115,10 @@ fn without_type(line: &str) -> String {
     format!("data: {data}\n\n")
 }
 
-async fn test_habit(habit: Habit, rows: &[&str]) -> Results {
+async fn test_habit(habit: StreamHabit, rows: &[&str]) -> Results {
     let target = bundled_target("anthropic");
     let running = simulator::start(SimulatorConfig::from_target(target)).await.unwrap();
-    let proxy = Proxy::start(Server(habit), &[&running.base_url()]).await;
+    let proxy = Proxy::start(HabitServer(habit), &[&running.base_url()]).await;
     let server = EndpointUnderTest {
         base_url: proxy.url.clone(),
         credential: running.credential().to_owned(),
@@ -145,12 +145,14 @@ async fn no_stream_row_is_decided_at_a_server_that_never_streams() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_count_row_is_decided_at_a_server_that_counts_with_a_message() {
-    assert_blocked(&test_habit(Habit::CountsWithAMessage, &COUNT_ROWS).await, &COUNT_ROWS);
+    assert_blocked(&test_habit(StreamHabit::CountsWithAMessage, &COUNT_ROWS).await, &COUNT_ROWS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_no_sdk_can_read_is_no_stream() {
-    for habit in [Habit::OmitsEventNames, Habit::SplitsEvents, Habit::OmitsTypes, Habit::OmitsTheStart] {
+    for habit in
+        [StreamHabit::OmitsEventNames, StreamHabit::SplitsEvents, StreamHabit::OmitsTypes, StreamHabit::OmitsTheStart]
+    {
         let results = test_habit(habit, &STREAM_ROWS).await;
         assert_blocked(&results, &STREAM_ROWS);
         let qualifiers = &verdict(&results, "field.stream").qualifiers;

@@ -103,7 +103,7 @@ pub fn write(path: &Path, text: &str) -> Result<(), CliError> {
     })
 }
 
-/// Creates a file in the place of an earlier file or symlink. Never follows a symlink.
+/// Creates a file, and replaces an earlier file or symlink. Never follows a symlink.
 fn create_new_file(path: &Path) -> std::io::Result<File> {
     remove_link(path, |found| found.is_file() || found.is_symlink())?;
     File::options().read(true).write(true).create_new(true).open(path)

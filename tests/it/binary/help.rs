@@ -54,7 +54,7 @@ fn the_faults_of_the_simulator_are_listed_by_area_with_a_description() {
     let mut areas: Vec<&str> = all.iter().map(|(id, _)| id.split('.').next().unwrap()).collect();
     areas.dedup();
     assert!(areas.starts_with(&["http", "message", "sse", "usage", "error", "tool", "raw"]), "{areas:?}");
-    // A target beside it changes nothing, and nothing is served.
+    // An additional target changes nothing, and nothing is served.
     assert_eq!(
         Folder::new().run(["simulate", "deepseek@2025-12", "--list-faults"]).assert_exit_code(0).stdout,
         finished.stdout

@@ -153,7 +153,7 @@ struct TestState {
 }
 
 impl TestState {
-    /// The results of a run. If there are none, the target is untested.
+    /// The results of a run. A target without results is untested.
     fn results<'a>(&self, run: &'a TargetRun) -> Result<&'a Results, Failed> {
         run.results().map_err(|why| {
             self.untested.store(true, Ordering::Relaxed);
