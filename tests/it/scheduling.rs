@@ -22,7 +22,7 @@ use crate::common;
 use crate::common::{binary as harness, clock};
 
 /// The maximum duration of a run, as a multiple of the minimum.
-const MAX_RATIO: f64 = 1.15;
+const MAX_RATIO: f64 = 1.1;
 
 /// The maximum number of requests that a run sends because of the order of parallel responses.
 const MAX_EXTRA_REQUESTS: u64 = 10;
