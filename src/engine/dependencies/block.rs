@@ -134,17 +134,25 @@ pub(super) fn revise_verdict(
         let first = blocking.remove(0);
         return blocked_verdict(first, blocking, &verdict);
     }
-    let Some(row) = not_run.into_iter().next() else { return verdict };
-    let because = ReasonData::BlockedByUnrunRow { row, because: Box::new(verdict.because()) };
-    Verdict { strongest: verdict.strongest, ..unfinished_verdict(because) }
+    match not_run.into_iter().next() {
+        Some(row) => blocked_by_unrun_row(row, &verdict),
+        None => verdict,
+    }
 }
 
 /// The verdict about the absence of something, after the row that shows it. If no row shows that the
-/// endpoint can do it, its absence proves nothing.
-pub(super) fn apply_contrast(verdict: &mut Verdict, contrast: Option<&BlockingStatus>) {
-    if verdict.status.is_positive() && contrast.is_none_or(|row| row.status != VerdictStatus::Supported) {
-        (verdict.status, verdict.evidence) = (VerdictStatus::Accepted, Some(EvidenceKind::Accepted));
+/// endpoint can do it, its absence proves nothing. If that row is not finished, neither is this one.
+pub(super) fn apply_contrast(verdict: &mut Verdict, row: &str, contrast: Option<&BlockingStatus>) {
+    match contrast.map(|contrast| contrast.status) {
+        Some(VerdictStatus::Supported) => {}
+        Some(VerdictStatus::Skipped) => *verdict = blocked_by_unrun_row(row.to_owned(), verdict),
+        _ => (verdict.status, verdict.evidence) = (VerdictStatus::Accepted, Some(EvidenceKind::Accepted)),
     }
+}
+
+fn blocked_by_unrun_row(row: String, verdict: &Verdict) -> Verdict {
+    let because = ReasonData::BlockedByUnrunRow { row, because: Box::new(verdict.because()) };
+    Verdict { strongest: verdict.strongest, ..unfinished_verdict(because) }
 }
 
 /// Adds what is known about the rows that block a verdict because of the form of its responses.

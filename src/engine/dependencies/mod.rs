@@ -114,7 +114,7 @@ impl OwnVerdicts {
             let unknown = needed.into_iter().chain(self.causes()).filter(|other| find_status(other).is_none());
             missing.extend(unknown.map(str::to_owned));
             if let Some(contrast) = needed {
-                block::apply_contrast(verdict, find_status(contrast).as_ref());
+                block::apply_contrast(verdict, contrast, find_status(contrast).as_ref());
             }
         }
         step
