@@ -72,7 +72,7 @@ fn snapshot_value(row: &RowResult) -> Value {
             arm
         })
         .collect();
-    json!({
+    let mut value = json!({
         "claim": row.claim,
         "verdict": without_times(serde_json::to_value(&row.verdict).expect("plain data")),
         "outcome": row.outcome,
@@ -81,7 +81,9 @@ fn snapshot_value(row: &RowResult) -> Value {
         "arms": arms,
         "findings": row.findings,
         "example": row.example.as_ref().map(|example| format!("{}: {}", example.arm, example.status)),
-    })
+    });
+    common::remove_measured_times(&mut value);
+    value
 }
 
 /// Replaces the durations in the reason, which differ between runs.

@@ -15,7 +15,7 @@ use fieldtest::engine::{InconclusiveReason, judge};
 use fieldtest::recording::reader;
 use fieldtest::recording::run::RunLine;
 use fieldtest::results::model::{Results, RowResult};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common;
@@ -50,41 +50,41 @@ fn read_text(folder: &Path, file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Removes everything that differs between equal runs from a report: dates, durations, and random
-/// ids. The simulator assigns these ids in the order in which equal requests arrive.
+/// The places in a results file whose values differ between equal runs. The totals differ because a
+/// row that measures times sends more requests on a busy machine.
+const VARYING_PLACES: [&str; 7] = [
+    "/started_at",
+    "/finished_at",
+    "/totals/wall_ms",
+    "/totals/requests",
+    "/totals/input_tokens",
+    "/totals/output_tokens",
+    "/per_verdict",
+];
+
+/// The lines of a matrix with these values.
+const VARYING_LINES: [&str; 7] =
+    ["| Date", "| time", "| requests", "| requests per verdict", "| tokens in", "| tokens out", "| planned / actual"];
+
+/// Removes everything that differs between equal runs from a report: dates, durations, totals, and
+/// random ids. The simulator assigns these ids in the order in which equal requests arrive.
 fn without_varying_parts(file: &str, text: &str) -> String {
     let text = if file.ends_with(".json") {
         let mut results: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        for (place, value) in [("/started_at", "then"), ("/finished_at", "then"), ("/totals/wall_ms", "some")] {
-            *results.pointer_mut(place).unwrap_or_else(|| panic!("{file} has no {place}")) = value.into();
+        for place in VARYING_PLACES {
+            *results.pointer_mut(place).unwrap_or_else(|| panic!("{file} has no {place}")) = Value::Null;
         }
-        blank_measured_times(&mut results);
+        results["rows"].as_array_mut().unwrap().iter_mut().for_each(common::remove_measured_times);
         serde_json::to_string_pretty(&results).unwrap()
     } else {
         let line = |line: &str| match line.split_once(" | ") {
-            Some((head @ ("| Date" | "| time"), _)) => head.to_owned(),
+            Some((head, _)) if VARYING_LINES.contains(&head) => head.to_owned(),
             _ => line.to_owned(),
         };
         text.lines().map(line).collect::<Vec<_>>().join("\n")
     };
     let text = ["msg_01", "req_01"].into_iter().fold(text, |text, prefix| without_ids(&text, prefix));
     without_times(&text)
-}
-
-/// Replaces the durations in the reasons of verdicts, which differ between runs.
-fn blank_measured_times(value: &mut Value) {
-    match value {
-        Value::Object(entries) => {
-            for (key, entry) in entries {
-                match key.as_str() {
-                    "long_ms" | "short_ms" | "stream_ms" if entry.is_u64() => *entry = 0.into(),
-                    _ => blank_measured_times(entry),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(blank_measured_times),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// Removes the durations of responses, which differ between runs.
@@ -188,11 +188,33 @@ fn a_run_of_a_reliable_endpoint_is_cheap() {
 
 #[test]
 fn only_times_and_ids_count_as_varying_parts() {
-    let report =
-        r#"{"started_at": "a", "finished_at": "b", "totals": {"wall_ms": 3, "requests": 2}, "x": "msg_01aZ9\" y"}"#;
-    let remaining_json = without_varying_parts("x.json", report);
-    assert!(remaining_json.contains("\"requests\": 2") && remaining_json.contains("msg_01\\\" y"), "{remaining_json}");
-    assert!(!remaining_json.contains("aZ9") && !remaining_json.contains("\"b\""), "{remaining_json}");
+    let row = |reason: &str, requests: u64| {
+        let because = json!({ "kind": "any", reason: 5 });
+        json!({ "verdict": { "because": because }, "cost": { "requests": requests }, "arms": ["x"] })
+    };
+    let report = json!({
+        "started_at": "a",
+        "finished_at": "b",
+        "totals": { "wall_ms": 3, "requests": 9, "input_tokens": 9, "output_tokens": 9, "retries": 1 },
+        "per_verdict": { "requests": 9 },
+        "x": "msg_01aZ9\" y",
+        "rows": [row("long_ms", 7), row("trials", 8)],
+    });
+    let remaining: Value = serde_json::from_str(&without_varying_parts("x.json", &report.to_string())).unwrap();
+    let no_totals = json!({
+        "wall_ms": null, "requests": null, "input_tokens": null, "output_tokens": null, "retries": 1
+    });
+    assert_eq!(
+        remaining,
+        json!({
+            "started_at": null,
+            "finished_at": null,
+            "totals": no_totals,
+            "per_verdict": null,
+            "x": "msg_01\" y",
+            "rows": [{ "verdict": { "because": { "kind": "any" } } }, row("trials", 8)],
+        })
+    );
     assert_eq!(
         without_varying_parts("x.md", "| Date | 2026 |\n| Datum | 1 |\n| time | 1 s |"),
         "| Date\n| Datum | 1 |\n| time"
@@ -281,6 +303,18 @@ fn a_recording_truncated_after_any_line_keeps_every_finished_row() {
     let run_folder = run(&[&["deepseek@2025-12", "--simulate"], &select[..], &flip[..]].concat(), 1);
     let complete = CompleteRecording::read(run_folder.path());
     assert!(complete.results.rows.len() > 12, "{} rows", complete.results.rows.len());
+    for lines in 1..complete.lines.len() {
+        complete.assert_truncated(&complete.first_lines(lines), lines);
+    }
+}
+
+#[test]
+fn a_recording_truncated_before_a_contrast_keeps_its_row_open() {
+    // The first row is judged by its contrast with the second.
+    let select = ["--select", "thinking.unasked", "--select", "field.thinking"];
+    let run_folder = run(&[&["deepseek@2025-12", "--simulate"], &select[..]].concat(), 0);
+    let complete = CompleteRecording::read(run_folder.path());
+    assert!(complete.results.rows.len() > 1, "the run lacks the contrast");
     for lines in 1..complete.lines.len() {
         complete.assert_truncated(&complete.first_lines(lines), lines);
     }
