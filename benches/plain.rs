@@ -75,7 +75,7 @@ fn main() {
                 continue;
             };
             let checked = check_exchange(&exchange);
-            answered += usize::from(checked.message.is_some() && checked.findings.is_empty());
+            answered += usize::from(checked.message().is_some() && checked.findings.is_empty());
             let line = to_json_line(&LineRef::Exchange(&exchange)).expect("an exchange can be written");
             recording.write_all(&line).expect("room for the recording");
         }

@@ -15,10 +15,31 @@ use crate::wire::parsed_exchange::{ParsedBody, ParsedExchange};
 pub struct CheckedExchange {
     /// The findings, at most one for each check.
     pub findings: Vec<Finding>,
-    /// The message of the last attempt, for [`check_across`](crate::checks::check_across).
-    pub message: Option<Value>,
     /// The parsed exchange. The checks need the same pass over the body.
     pub parsed: ParsedExchange,
+    message: CheckedMessage,
+}
+
+/// Where the message of a response is.
+#[derive(Debug, Clone, PartialEq)]
+enum CheckedMessage {
+    /// There is none.
+    Missing,
+    /// It is the body.
+    Body,
+    /// The events of the stream assemble it.
+    Assembled(Value),
+}
+
+impl CheckedExchange {
+    /// Returns the message of the last attempt, for [`check_across`](crate::checks::check_across).
+    pub fn message(&self) -> Option<&Value> {
+        match &self.message {
+            CheckedMessage::Missing => None,
+            CheckedMessage::Body => self.parsed.response.as_ref().map(|response| &response.json),
+            CheckedMessage::Assembled(message) => Some(message),
+        }
+    }
 }
 
 /// Checks all attempts of an exchange.
@@ -34,12 +55,16 @@ pub fn check_exchange(exchange: &Exchange) -> CheckedExchange {
     let (body, message) = last.unzip();
     CheckedExchange {
         findings: found.into_findings(),
-        message: message.flatten(),
+        message: message.unwrap_or(CheckedMessage::Missing),
         parsed: ParsedExchange::from_body(exchange, body),
     }
 }
 
-fn check_response(request: &Request, response: &Response, found: &mut FindingCollector) -> (ParsedBody, Option<Value>) {
+fn check_response(
+    request: &Request,
+    response: &Response,
+    found: &mut FindingCollector,
+) -> (ParsedBody, CheckedMessage) {
     let request_body = &request.body;
     http::check(request_body, response, found);
     // Other paths return other objects.
@@ -48,32 +73,39 @@ fn check_response(request: &Request, response: &Response, found: &mut FindingCol
         if response.status >= 400 {
             error::check(request_body, response, body.json(), found);
         }
-        return (body, None);
+        return (body, CheckedMessage::Missing);
     }
     if response.is_event_stream() {
         timing::check(response, found);
     }
     let mut stream = StreamChecker::new(request_body, response, found);
     let body = ParsedBody::parse(response, &mut stream);
-    let message = match &body {
-        ParsedBody::Stream(assembled) => stream.finish(assembled),
+    let checked = match &body {
+        ParsedBody::Stream(assembled) => {
+            stream.finish(assembled).map_or(CheckedMessage::Missing, CheckedMessage::Assembled)
+        }
         ParsedBody::Json(json) => check_json(response, Some(json), found),
         ParsedBody::Other => check_json(response, None, found),
-        ParsedBody::TooLarge => None,
+        ParsedBody::TooLarge => CheckedMessage::Missing,
     };
-    if let Some(message) = &message {
+    let message = match &checked {
+        CheckedMessage::Missing => None,
+        CheckedMessage::Body => Some(body.json()),
+        CheckedMessage::Assembled(message) => Some(message),
+    };
+    if let Some(message) = message {
         message::check(request_body, message, found);
         usage::check(request_body, message, found);
         tool::check(request_body, message, found);
     }
-    (body, message)
+    (body, checked)
 }
 
-/// Returns the message of a response that is not a stream.
-fn check_json(response: &Response, json: Option<&Value>, found: &mut FindingCollector) -> Option<Value> {
+/// Looks for the message of a response that is not a stream.
+fn check_json(response: &Response, json: Option<&Value>, found: &mut FindingCollector) -> CheckedMessage {
     // A part of a body proves nothing about the rest.
     if response.cut.is_some() {
-        return None;
+        return CheckedMessage::Missing;
     }
     let check = match json {
         None => ProtocolCheck::BodyNotJson,
@@ -83,8 +115,8 @@ fn check_json(response: &Response, json: Option<&Value>, found: &mut FindingColl
         Some(json) if !json.is_object() || (json.get("content").is_none() && json["type"] != "message") => {
             ProtocolCheck::NoMessage
         }
-        Some(json) => return Some(json.clone()),
+        Some(_) => return CheckedMessage::Body,
     };
     found.add(check, excerpt(&response.text(), 120));
-    None
+    CheckedMessage::Missing
 }

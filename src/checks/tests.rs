@@ -117,8 +117,7 @@ fn cross_response_findings(messages: &[(Value, Value)]) -> Vec<Finding> {
             (exchange, checked)
         })
         .collect();
-    let responses =
-        || checked.iter().map(|(exchange, c)| CheckedResponse { exchange, message: c.message.as_ref().unwrap() });
+    let responses = || checked.iter().map(|(exchange, c)| CheckedResponse { exchange, message: c.message().unwrap() });
     let found = check_across(responses());
     assert_eq!(check_across(responses().collect::<Vec<_>>().into_iter().rev()), found);
     let mut once: Vec<Finding> = Vec::new();

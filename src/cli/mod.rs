@@ -83,10 +83,14 @@ pub fn accepts(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Stri
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CliArgs, clap::Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // The texts of the help take time to build, and most commands print none.
+    if let Ok(matches) = CliArgs::command().try_get_matches_from(&arguments) {
+        return CliArgs::from_arg_matches(&matches);
+    }
     let mut command = CliArgs::command();
     command.build();
-    let command = help::with_help(command);
-    CliArgs::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    CliArgs::from_arg_matches(&help::with_help(command).try_get_matches_from(arguments)?)
 }
 
 /// Runs the program with the arguments and the environment of this process.

@@ -71,8 +71,8 @@ pub(super) async fn send_once(
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .map(|header| limits.redactor.redact_header(header))
         .collect();
+    let headers = limits.redactor.redact_headers(headers);
     let encodings: Vec<&str> =
         response.headers().get_all(CONTENT_ENCODING).iter().map(|e| e.to_str().unwrap_or("unreadable")).collect();
     let encodings = encodings.join(",");

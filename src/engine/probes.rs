@@ -78,21 +78,26 @@ pub fn strictness_arms() -> [Arm; 4] {
 }
 
 /// The next trials of the strictness probe, which can run in parallel. Empty when the probe is
-/// complete. The simple request comes first. If it gets no message, nothing else is sent.
-pub fn next_strictness_arms(trials: &[CompletedTrial]) -> Vec<(ArmKind, Arm)> {
+/// complete. If nothing was answered yet, the simple request comes first. If it gets no message,
+/// nothing else is sent.
+pub fn next_strictness_arms(trials: &[CompletedTrial], has_answer: bool) -> Vec<(ArmKind, Arm)> {
     let find_trial = |arm: ArmKind| trials.iter().find(|t| t.arm == arm);
     let missing = |places: &[u8]| -> Vec<(ArmKind, Arm)> {
         let missing = places.iter().filter(|place| find_trial(ArmKind::Challenge(**place)).is_none());
         missing.map(|place| (ArmKind::Challenge(*place), strictness_arm(*place))).collect()
     };
+    let first_places = [PLACE_TOP_LEVEL_AND_BLOCK, PLACE_TOOL];
     match find_trial(ArmKind::Negative).map(CompletedTrial::message) {
-        None => return vec![(ArmKind::Negative, plain_arm())],
+        None => {
+            let with_keys = if has_answer { missing(&first_places) } else { Vec::new() };
+            return [vec![(ArmKind::Negative, plain_arm())], with_keys].concat();
+        }
         Some(None) => return Vec::new(),
         Some(Some(_)) => {}
     }
     match find_trial(ArmKind::Challenge(PLACE_TOP_LEVEL_AND_BLOCK)) {
         Some(both) if both.message().is_none() => missing(&[PLACE_TOOL, PLACE_TOP_LEVEL, PLACE_BLOCK]),
-        _ => missing(&[PLACE_TOP_LEVEL_AND_BLOCK, PLACE_TOOL]),
+        _ => missing(&first_places),
     }
 }
 

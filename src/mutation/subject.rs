@@ -182,6 +182,7 @@ impl MutationSubject {
             confidence: DEFAULT_CONFIDENCE,
             concurrency: MAX_CONCURRENT_REQUESTS,
             budget: Budget::default(),
+            eager: false,
         };
         let header = RunHeader {
             schema: SCHEMA.to_owned(),

@@ -4,6 +4,7 @@
 mod compressed;
 pub(crate) mod content;
 mod escape;
+mod headers;
 mod key_patterns;
 mod known_secrets;
 mod normalized_text;

@@ -20,18 +20,6 @@ use crate::wire::exchange::SECRET_PLACEHOLDER;
 /// Replaces the credential.
 const CREDENTIAL_MARKER: &str = "<credential>";
 
-/// Headers whose values are always removed.
-const PRIVATE_HEADERS: [&str; 8] = [
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-amz-security-token",
-    "cookie",
-    "set-cookie",
-];
-
 /// After this number of searches that found another secret, the whole body is removed.
 const MAX_SEARCHES: usize = 4;
 
@@ -68,14 +56,9 @@ impl SecretRedactor {
         replace_text(text, &secrets)
     }
 
-    /// Removes secrets from a header, also from its name.
-    pub(crate) fn redact_header(&self, (name, value): (String, String)) -> (String, String) {
-        let value = if PRIVATE_HEADERS.contains(&name.as_str()) {
-            SECRET_PLACEHOLDER.to_owned()
-        } else {
-            self.redact_text(value)
-        };
-        (self.redact_text(name), value)
+    /// True if a text contains a secret.
+    pub(super) fn has_secret(&self, text: &[u8]) -> bool {
+        !SecretSearch::new(&self.known_secrets, text, false).find_in_text(KeyPatterns::Find).is_empty()
     }
 
     /// Removes secrets from a body, and adapts the sizes in `chunk_arrivals` to the new body. A
@@ -404,18 +387,6 @@ mod tests {
             SecretRedactor::new(Some(&"upstream-key".into()), &["upstream-key-0123456789".into(), "secret1".into()]);
         assert_eq!(redactor.redact_text("401: upstream-key-0123456789 is wrong".into()), "401: <secret> is wrong");
         assert_eq!(redactor.redact_text("secret1 upstream-key".into()), "secret1 <credential>");
-    }
-
-    #[test]
-    fn values_of_private_headers_are_removed() {
-        let redactor = SecretRedactor::new(None, &[]);
-        for name in PRIVATE_HEADERS {
-            assert_eq!(redactor.redact_header((name.to_owned(), "session=abc".to_owned())).1, SECRET_PLACEHOLDER);
-        }
-        let plain = ("content-type".to_owned(), "application/json".to_owned());
-        assert_eq!(redactor.redact_header(plain.clone()), plain);
-        let redactor = SecretRedactor::new(Some(&"sk-12345678".into()), &[]);
-        assert_eq!(redactor.redact_header(("x-sk-12345678".to_owned(), "a".to_owned())).0, "x-<credential>");
     }
 
     #[test]

@@ -247,12 +247,23 @@ fn remove_echoed_input(entry: &Value) -> Value {
 /// Returns the beginning of a text on one line: at most `limit` characters, and `…` if there are
 /// more.
 pub fn excerpt(text: &str, limit: usize) -> String {
-    // Lazy, so that the cost does not depend on the length of the text.
-    let words = text.split_whitespace().enumerate();
-    let mut line = words.flat_map(|(n, word)| (n > 0).then_some(' ').into_iter().chain(word.chars()));
-    let mut shown: String = line.by_ref().take(limit).collect();
-    if line.next().is_some() {
-        shown.push('…');
+    let mut shown = String::with_capacity(text.len().min(limit));
+    let (mut length, mut is_between_words) = (0, false);
+    // Ends at the limit, so that the cost does not depend on the length of the text.
+    for character in text.trim_start().chars() {
+        if character.is_whitespace() {
+            is_between_words = true;
+            continue;
+        }
+        for next in is_between_words.then_some(' ').into_iter().chain([character]) {
+            if length == limit {
+                shown.push('…');
+                return shown;
+            }
+            shown.push(next);
+            length += 1;
+        }
+        is_between_words = false;
     }
     shown
 }
@@ -288,6 +299,22 @@ mod tests {
             let json = serde_json::from_str(body).unwrap_or(Value::Null);
             let error = HttpError::from_response(&response, &json);
             assert_eq!((error.kind.as_deref(), error.message.as_str()), (kind, message));
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_one_line_of_limited_length() {
+        for (text, limit, shown) in [
+            ("", 3, ""),
+            (" \n ", 3, ""),
+            (" a\n\t b ", 3, "a b"),
+            ("a b c", 3, "a b…"),
+            ("ab  c", 2, "ab…"),
+            ("ab  c", 3, "ab …"),
+            ("äöü ", 3, "äöü"),
+            ("abc", 0, "…"),
+        ] {
+            assert_eq!(excerpt(text, limit), shown, "{text:?}");
         }
     }
 

@@ -270,6 +270,8 @@ fn the_planned_time_follows_from_rate_limits_or_response_times() {
     // The longest chain of requests limits the gain of more concurrency.
     let concurrent = plan(&["--concurrency", "256", "--answer-seconds", "3"]);
     assert!(seconds(&concurrent) > 3.0 * requests(&concurrent) / 256.0 * 2.0);
+    let eager = plan(&["--concurrency", "256", "--answer-seconds", "3", "--eager"]);
+    assert!(seconds(&eager) < seconds(&concurrent));
 }
 
 #[test]

@@ -24,6 +24,12 @@ use crate::common::{binary as harness, clock};
 /// The maximum duration of a run, as a multiple of the minimum.
 const MAX_RATIO: f64 = 1.1;
 
+/// The maximum number of rounds of an eager run without a limit of requests in flight.
+const MAX_EAGER_ROUNDS: f64 = 10.0;
+
+/// The maximum share of requests that an eager run sends without need.
+const MAX_EARLY_SHARE: f64 = 0.05;
+
 /// The maximum number of requests that a run sends because of the order of parallel responses.
 const MAX_EXTRA_REQUESTS: u64 = 10;
 
@@ -63,22 +69,32 @@ fn minimum_ticks(recording: &Recording, concurrency: usize) -> f64 {
     }
     let mut length = |row: &str| chains.remove(row).map_or(0, |chain| chain.len());
     let (channel_requests, strictness_requests) = (length("probe.channel"), length("probe.strictness"));
-    // The plain request comes first. The requests with unknown keys run in parallel. If the
-    // endpoint rejects them, two more requests follow.
-    let probe_ticks = channel_requests + strictness_requests.min(if strictness_requests > 3 { 3 } else { 2 });
+    // The plain request and the requests with unknown keys run in parallel. If the endpoint rejects
+    // the keys, two more requests follow.
+    let probe_ticks = channel_requests + if strictness_requests > 3 { 2 } else { 1 };
     let longest_chain = probe_ticks + chains.values().map(BTreeSet::len).max().unwrap_or(0);
     let others = recording.exchanges.len() - channel_requests - strictness_requests;
     longest_chain.max(probe_ticks + others.div_ceil(concurrency)) as f64
 }
 
-/// Runs the rows of a recording again with its responses. Returns the new recording, its duration
-/// in ticks and the maximum number of requests in flight.
+/// A run in virtual time.
+struct TimedRun {
+    recording: Recording,
+    /// Its duration.
+    ticks: f64,
+    max_in_flight: usize,
+    /// The ids of the requests that the first run did not need. They get no response.
+    unneeded: Vec<String>,
+}
+
+/// Runs the rows of a recording again with its responses.
 fn run_with_virtual_time(
     recording: &Recording,
     rows: &[&CatalogRow],
     concurrency: usize,
     budget: Budget,
-) -> (Recording, f64, usize) {
+    eager: bool,
+) -> TimedRun {
     let clock = VirtualClock::default();
     let endpoint = OneTickEndpoint {
         clock: &clock,
@@ -88,14 +104,18 @@ fn run_with_virtual_time(
     };
     let header = recording.header.clone();
     let settings = header.settings.clone();
-    let options = RunOptions { settings, seed: header.seed, confidence: header.confidence, concurrency, budget };
+    let options = RunOptions { settings, seed: header.seed, confidence: header.confidence, concurrency, budget, eager };
     let replayed = clock.run(run_in_memory(&endpoint, rows, &options, header));
     let mut unrecorded = endpoint.responses.unrecorded_requests();
     // The number of liveness requests depends on the order of parallel responses.
     unrecorded.retain(|request| !request.id.starts_with(LIVENESS_ID_PREFIX));
-    assert_eq!(unrecorded, [], "the run sends only recorded requests");
-    let max_in_flight = endpoint.max_in_flight.load(Ordering::Relaxed);
-    (replayed, clock.now() as f64, max_in_flight)
+    assert!(unrecorded.iter().all(|request| !request.has_other_request), "{unrecorded:?}");
+    TimedRun {
+        recording: replayed,
+        ticks: clock.now() as f64,
+        max_in_flight: endpoint.max_in_flight.load(Ordering::Relaxed),
+        unneeded: unrecorded.into_iter().map(|request| request.id).collect(),
+    }
 }
 
 /// The ids of all exchanges, without their order.
@@ -122,7 +142,9 @@ fn a_run_is_near_the_minimum_duration_and_sends_the_same_requests_at_any_concurr
         let (first, rows) = (record_sequentially(name), testable_rows(bundled_target(name)));
         let verdicts = judge(&CATALOG, &first).unwrap().rows;
         for concurrency in [1, 2, 4, 8, 16, 32, 256] {
-            let (replayed, ticks, max_in_flight) = run_with_virtual_time(&first, &rows, concurrency, Budget::default());
+            let TimedRun { recording: replayed, ticks, max_in_flight, unneeded } =
+                run_with_virtual_time(&first, &rows, concurrency, Budget::default(), false);
+            assert_eq!(unneeded, [""; 0], "{name}, concurrency {concurrency}");
             let minimum = minimum_ticks(&replayed, concurrency);
             table.push((
                 ticks / minimum,
@@ -139,10 +161,51 @@ fn a_run_is_near_the_minimum_duration_and_sends_the_same_requests_at_any_concurr
 }
 
 #[test]
+fn an_eager_run_needs_few_rounds_and_few_more_requests() {
+    for name in TARGETS {
+        let (first, rows) = (record_sequentially(name), testable_rows(bundled_target(name)));
+        let verdicts = judge(&CATALOG, &first).unwrap().rows;
+        for concurrency in [1, 8, 32, 256] {
+            let run = run_with_virtual_time(&first, &rows, concurrency, Budget::default(), true);
+            let what = format!("{name}, concurrency {concurrency}: {} ticks, unneeded: {:?}", run.ticks, run.unneeded);
+            println!("{what}");
+            assert!(run.max_in_flight <= concurrency, "{what}: {} in flight", run.max_in_flight);
+            assert_eq!(trial_keys(&run.recording), trial_keys(&first), "{what}");
+            assert_eq!(judge(&CATALOG, &run.recording).unwrap().rows, verdicts, "{what}");
+            assert!(run.unneeded.len() as f64 <= first.exchanges.len() as f64 * MAX_EARLY_SHARE, "{what}");
+            assert!(concurrency > 1 || run.unneeded.is_empty(), "{what}");
+            assert!(concurrency < 256 || run.ticks <= MAX_EAGER_ROUNDS, "{what}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eager_run_reaches_the_same_verdicts() {
+    for (name, disobedience) in TARGETS.into_iter().zip([0.0, 0.1, 0.2]) {
+        for seed in 1..=3 {
+            let mut verdicts = Vec::new();
+            for eager in [false, true] {
+                let mut setup =
+                    SimulationSetup { seed, eager, concurrency: 32, ..SimulationSetup::new(bundled_target(name), &[]) };
+                (setup.behaviour.seed, setup.behaviour.impairments.disobedience) = (seed, disobedience);
+                let recording = record_simulation(setup).await;
+                let mut rows = judge(&CATALOG, &recording).unwrap().rows;
+                // Its verdict depends on real time.
+                rows.retain(|row| row.id != "stream.gradual");
+                verdicts.push(rows.into_iter().map(|row| (row.id, row.verdict)).collect::<Vec<_>>());
+            }
+            assert_eq!(verdicts[0], verdicts[1], "{name}, disobedience {disobedience}, seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn with_a_small_budget_a_run_finishes_rows_in_order() {
     let (first, rows) = (record_sequentially("deepseek@2025-12"), testable_rows(bundled_target("deepseek@2025-12")));
     let budget = Budget::new(BudgetLimits { requests: Some(60), ..BudgetLimits::default() });
-    let (replayed, ..) = run_with_virtual_time(&first, &rows, 4, budget);
+    // With a limited budget, no request is sent early.
+    let TimedRun { recording: replayed, unneeded, .. } = run_with_virtual_time(&first, &rows, 4, budget, true);
+    assert_eq!(unneeded, [""; 0]);
     assert_eq!(replayed.exchanges.len(), 60);
     let started_rows: BTreeSet<&str> = replayed.exchanges.iter().filter_map(|e| e.id.split('/').next()).collect();
     let last = rows.iter().rposition(|row| started_rows.contains(row.experiment.id())).unwrap();

@@ -77,6 +77,9 @@ pub struct RateArgs {
     /// Tokens per minute [default: the target's]
     #[arg(long, help_heading = "Requests", hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub tpm: Option<u32>,
+    /// Send likely requests early: faster, a few more
+    #[arg(long, help_heading = "Requests", hide_short_help = true)]
+    pub eager: bool,
 }
 
 /// Requests in flight if neither an option nor the target sets a limit.

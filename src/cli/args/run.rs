@@ -54,7 +54,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = [
         "targets_file", "base_url", "model", "api_key_env", "api_key_file", "api_key_command", "auth", "simulate",
         "default_max_tokens", "record", "seed", "rerun", "shard", "redact", "confidence", "max_requests", "max_tokens",
-        "max_cost", "price_input", "price_output", "rpm", "tpm", "concurrency", "timeout", "max_wait", "retries", "allow_http",
+        "max_cost", "price_input", "price_output", "rpm", "tpm", "concurrency", "eager", "timeout", "max_wait", "retries", "allow_http",
         "ca_file", "client_cert", "client_key", "proxy", "no_proxy",
     ], help_heading = "Recordings", hide_short_help = true)]
     pub replay: Option<PathBuf>,

@@ -35,6 +35,7 @@ pub fn build_plan(
         rates: rates.rate_limits(target),
         concurrency: rates.concurrency(target),
         response_time: assumptions.response_time,
+        eager: rates.eager,
     };
     let input = PlanInput {
         settings: &target.settings,

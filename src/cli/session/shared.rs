@@ -69,6 +69,7 @@ impl SharedState {
             confidence: sending.confidence.confidence,
             concurrency: sending.rate.concurrency(target),
             budget: self.target_budget(sending, target),
+            eager: sending.rate.eager,
         }
     }
 

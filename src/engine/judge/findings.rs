@@ -22,9 +22,8 @@ impl RunFindings {
     /// recording.
     pub fn new(recording: &Recording, exchanges: &[CheckedExchange]) -> Self {
         let checked_exchanges = || recording.exchanges.iter().zip(exchanges);
-        let responses = checked_exchanges().filter_map(|(exchange, checked)| {
-            Some(checks::CheckedResponse { exchange, message: checked.message.as_ref()? })
-        });
+        let responses = checked_exchanges()
+            .filter_map(|(exchange, checked)| Some(checks::CheckedResponse { exchange, message: checked.message()? }));
         let cross_findings = checks::check_across(responses);
         let mut checked: HashMap<&str, Vec<checks::Finding>> = HashMap::new();
         for (exchange, found) in checked_exchanges() {

@@ -13,6 +13,8 @@ pub struct RateAssumptions {
     pub concurrency: usize,
     /// The time until a response is complete.
     pub response_time: Duration,
+    /// True if requests that rows probably need are sent early.
+    pub eager: bool,
 }
 
 impl RateAssumptions {

@@ -99,7 +99,9 @@ pub fn plan_run(rows: &[&CatalogRow], input: PlanInput<'_>) -> RunPlan {
             if expected.requests > shared.expected.requests {
                 shared.expected = expected;
             }
-            expected_chain += expected.requests;
+            // After the first trial of an arm, the others are sent together.
+            let most = if input.rate_assumptions.eager { 2 * arm.requests_per_trial } else { u64::MAX };
+            expected_chain += expected.requests.min(most);
             max_chain += arm.max_requests();
         }
         longest_chain = (longest_chain.0.max(expected_chain), longest_chain.1.max(max_chain));

@@ -217,6 +217,7 @@ fn the_time_is_the_longest_of_all_limits() {
         rates: PerMinuteLimits { requests, tokens },
         concurrency,
         response_time: Duration::from_secs(2),
+        eager: false,
     };
     assert_eq!(assumptions(None, None, 4).estimate_seconds(100, 0, 10), 50.0, "requests over concurrency");
     assert_eq!(assumptions(None, None, 50).estimate_seconds(100, 0, 10), 20.0, "the longest chain");

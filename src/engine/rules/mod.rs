@@ -10,6 +10,7 @@ mod bayes;
 pub(crate) mod comparison;
 pub(crate) mod effect;
 mod known_answer;
+mod prediction;
 pub(crate) mod response;
 pub(crate) mod sampling;
 mod step;
@@ -21,6 +22,7 @@ mod variants;
 
 use crate::catalog::{CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
+pub use crate::engine::rules::prediction::predict_trials;
 pub(super) use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, blocked_verdict, is_named_rejection, unfinished_verdict,
 };

@@ -6,6 +6,8 @@
 
 mod health;
 pub mod in_memory;
+mod prefetch;
+mod probe;
 pub mod replay;
 mod response_memory;
 mod scheduler;
@@ -13,11 +15,12 @@ mod send;
 mod trial;
 pub mod unconfirmed;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use futures_util::future::join_all;
+use futures_util::future::join;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::catalog::{CatalogRow, Experiment};
@@ -28,7 +31,7 @@ use crate::engine::request::arms;
 use crate::engine::rules::{RunFacts, Step};
 use crate::engine::run::health::EndpointHealth;
 use crate::engine::run::response_memory::ResponseMemoryLimit;
-use crate::engine::run::scheduler::{RowPriority, RowScheduler, RowSlot, row_priority};
+use crate::engine::run::scheduler::{RowScheduler, RowSlot, row_priority};
 use crate::engine::run::send::SharedRequests;
 pub use crate::engine::run::send::charge_recording;
 use crate::engine::selection::RowSelection;
@@ -52,6 +55,9 @@ pub struct RunOptions {
     pub concurrency: usize,
     /// The budget. Parallel runs may share it.
     pub budget: Budget,
+    /// Sends requests that rows probably need before they need them. A budget with a limit turns it
+    /// off.
+    pub eager: bool,
 }
 
 /// Stops a run from outside.
@@ -137,69 +143,18 @@ pub async fn resume<'a, E: MessagesEndpoint>(
         request_count: AtomicU64::new(0),
         answered_exchanges: answered,
     };
-    let probe = probes::probe_experiment();
-    let mut trials = Vec::new();
-    let text_form = loop {
-        match probes::text_form(&trials) {
-            Ok(text_form) => break text_form,
-            Err(arm) => {
-                runner.text_form = if arm == ArmKind::Positive { TextForm::Blocks } else { TextForm::String };
-                let earlier_trials = trials.iter().filter(|t: &&CompletedTrial| t.arm == arm).count() as u32;
-                let key =
-                    TrialKey { row: probes::TEXT_FORM_PROBE.to_owned(), variant: None, arm, trial: earlier_trials + 1 };
-                let text_form_arm = probes::text_form_arm();
-                match runner
-                    .run_simple_trial(
-                        &probe,
-                        &[&text_form_arm],
-                        key,
-                        &runner.scheduler.create_slot(0, RowPriority::InOrder),
-                    )
-                    .await
-                {
-                    Some(trial) => trials.push(trial),
-                    None => break TextForm::String,
-                }
-            }
-        }
-    };
-    runner.text_form = text_form;
+    let probe_trials = runner.probe_text_form().await;
     let others = rows.iter().filter(|row| !selection.plan.iter().any(|p| p.experiment.id() == row.experiment.id()));
     runner.request_names = shared_request_names(selection.plan.iter().chain(others).copied());
-    let facts = if probes::has_no_response(&trials) { None } else { runner.probe_strictness(&probe, &trials).await };
-    if let Some(mut facts) = facts.clone() {
-        let templates = RequestTemplates { settings: &options.settings, text_form };
-        let mut finished = Vec::new();
-        let mut pending: Vec<StartedRow> = (0..selection.run.len()).map(|row| (row, Vec::new())).collect();
-        while !pending.is_empty() {
-            finished.append(&mut runner.run_rows(&rows, pending, &facts).await);
-            pending = runner.restart_void_rows(&rows, &mut finished).await;
-            if !pending.is_empty() {
-                continue;
-            }
-            let next_step = |(row, trials): &StartedRow, facts| rules::next_step(&rows[*row].experiment, trials, facts);
-            let known = facts.clone();
-            // The first rows may be decided before the run shows that server errors pass.
-            facts.server_errors_pass = runner.server_errors_pass.load(Ordering::Relaxed);
-            if !facts.is_inconsistent && finished.iter().any(|row| rules::is_inconsistent(&next_step(row, &facts))) {
-                // Each row may have evidence from only one of several servers, so all rows get more
-                // trials.
-                facts.is_inconsistent = true;
-                runner.emit(RunEvent::RowsRestarted(finished.len()));
-                pending = std::mem::take(&mut finished);
-                continue;
-            }
-            let is_undecided = |row: &mut StartedRow| matches!(next_step(row, &facts), Step::Run(_));
-            // A row without a verdict got no response. It gets one only if something has changed.
-            pending = match facts == known {
-                true => Vec::new(),
-                false => finished.extract_if(.., is_undecided).collect(),
-            };
-            if pending.is_empty() {
-                pending = find_missing_rows(&rows, &finished, &facts, &templates);
-            }
-        }
-    }
+    let row_count = selection.run.len();
+    let is_needed = AtomicBool::new(true);
+    let run_rows = async {
+        let facts = runner.run_all_rows(&rows, row_count, &probe_trials).await;
+        is_needed.store(false, Ordering::Relaxed);
+        facts
+    };
+    let prefetch = runner.prefetch_first_trials(&rows[..row_count], &probe_trials, &is_needed);
+    let (facts, ()) = join(run_rows, prefetch).await;
     let end = if stop.is_stopped() {
         RunEnd::Interrupted
     } else if runner.health.has_failed() {
@@ -213,7 +168,7 @@ pub async fn resume<'a, E: MessagesEndpoint>(
     } else {
         RunEnd::Complete
     };
-    FinishedRun { end, text_form }
+    FinishedRun { end, text_form: runner.text_form }
 }
 
 /// The rows that were not run, although the verdict of another row depends on them.
@@ -281,6 +236,52 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
     fn emit(&self, event: RunEvent<'_>) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.iter_mut().for_each(|l| l.on_event(event));
+    }
+
+    /// Runs the first rows, and others if their verdicts depend on them. Returns the facts of the
+    /// run, or `None` if no row can be decided.
+    async fn run_all_rows(
+        &self,
+        rows: &[&CatalogRow],
+        row_count: usize,
+        text_form_trials: &[CompletedTrial],
+    ) -> Option<RunFacts> {
+        if probes::has_no_response(text_form_trials) {
+            return None;
+        }
+        let mut facts = self.probe_strictness(text_form_trials).await?;
+        let templates = RequestTemplates { settings: &self.options.settings, text_form: self.text_form };
+        let mut finished = Vec::new();
+        let mut pending: Vec<StartedRow> = (0..row_count).map(|row| (row, Vec::new())).collect();
+        while !pending.is_empty() {
+            finished.append(&mut self.run_rows(rows, pending, &facts).await);
+            pending = self.restart_void_rows(rows, &mut finished).await;
+            if !pending.is_empty() {
+                continue;
+            }
+            let next_step = |(row, trials): &StartedRow, facts| rules::next_step(&rows[*row].experiment, trials, facts);
+            let known = facts.clone();
+            // The first rows may be decided before the run shows that server errors pass.
+            facts.server_errors_pass = self.server_errors_pass.load(Ordering::Relaxed);
+            if !facts.is_inconsistent && finished.iter().any(|row| rules::is_inconsistent(&next_step(row, &facts))) {
+                // Each row may have evidence from only one of several servers, so all rows get more
+                // trials.
+                facts.is_inconsistent = true;
+                self.emit(RunEvent::RowsRestarted(finished.len()));
+                pending = std::mem::take(&mut finished);
+                continue;
+            }
+            let is_undecided = |row: &mut StartedRow| matches!(next_step(row, &facts), Step::Run(_));
+            // A row without a verdict got no response. It gets one only if something has changed.
+            pending = match facts == known {
+                true => Vec::new(),
+                false => finished.extract_if(.., is_undecided).collect(),
+            };
+            if pending.is_empty() {
+                pending = find_missing_rows(rows, &finished, &facts, &templates);
+            }
+        }
+        Some(facts)
     }
 
     /// Continues rows after the trials that they have. Returns all their trials.
@@ -364,14 +365,25 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             return trials;
         }
         self.emit(RunEvent::RowStarted(experiment.id()));
+        let is_needed = AtomicBool::new(true);
+        let mut prefetched = HashSet::new();
+        let mut prefetches = FuturesUnordered::new();
         loop {
             let needed = match rules::next_step(experiment, &trials, facts) {
                 Step::Decided(verdict) => {
                     self.emit(RunEvent::Verdict(experiment.id(), &verdict));
-                    return trials;
+                    break;
                 }
                 Step::Run(needed) => needed,
             };
+            for key in self.predict_next_trials(experiment, &trials, facts) {
+                if !prefetched.contains(&key)
+                    && let Some(slot) = self.scheduler.take_free_slot()
+                {
+                    prefetched.insert(key.clone());
+                    prefetches.push(self.prefetch_trial(experiment, key, slot, &is_needed));
+                }
+            }
             let earlier_trials = trials.iter().filter(|t| t.arm == needed.arm && t.variant == needed.variant).count();
             let key = TrialKey {
                 row: experiment.id().to_owned(),
@@ -379,36 +391,27 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                 arm: needed.arm,
                 trial: earlier_trials as u32 + 1,
             };
-            match self.run_trial(experiment, key, &slot).await {
+            match run_beside(self.run_trial(experiment, key, &slot), &mut prefetches).await {
                 Some(trial) => trials.push(trial),
-                None => return trials,
+                None => break,
             }
         }
+        is_needed.store(false, Ordering::Relaxed);
+        drop(slot);
+        // The recording must contain every sent request.
+        prefetches.collect::<()>().await;
+        trials
     }
+}
 
-    /// Runs the strictness probe. `None` if the simple request gets no message: then no row can be
-    /// decided, and nothing more is sent.
-    async fn probe_strictness(&self, probe: &Experiment, text_form_trials: &[CompletedTrial]) -> Option<RunFacts> {
-        let mut trials: Vec<CompletedTrial> = Vec::new();
-        loop {
-            let needed = probes::next_strictness_arms(&trials);
-            if needed.is_empty() {
-                break;
-            }
-            let run_arm = |(rank, (arm, probe_arm))| async move {
-                let key = TrialKey { row: probes::STRICTNESS_PROBE.to_owned(), variant: None, arm, trial: 1 };
-                self.run_simple_trial(
-                    probe,
-                    &[&probe_arm],
-                    key,
-                    &self.scheduler.create_slot(rank, RowPriority::InOrder),
-                )
-                .await
-            };
-            let completed = join_all(needed.into_iter().enumerate().map(run_arm)).await;
-            trials.extend(completed.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
+/// Runs a future to its end, and others meanwhile.
+async fn run_beside<T>(main: impl Future<Output = T>, others: &mut FuturesUnordered<impl Future<Output = ()>>) -> T {
+    let mut main = pin!(main);
+    loop {
+        tokio::select! {
+            biased;
+            output = &mut main => return output,
+            Some(()) = others.next() => {}
         }
-        trials.first()?.message()?;
-        Some(probes::run_facts(self.options.confidence, self.options.seed, &trials, text_form_trials))
     }
 }

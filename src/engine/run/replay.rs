@@ -65,6 +65,7 @@ pub async fn replay(
         confidence: header.confidence,
         concurrency: 1,
         budget: Budget::default(),
+        eager: false,
     };
     // A replay needs no liveness tests: their responses could end it at another point.
     let answered: Vec<_> =

@@ -21,6 +21,8 @@ pub(crate) struct RowScheduler(Mutex<SchedulerState>);
 struct SchedulerState {
     free_slots: usize,
     waiting: BTreeMap<QueueKey, oneshot::Sender<()>>,
+    /// The lowest rank of a slot that was taken without waiting.
+    spare_rank: usize,
 }
 
 /// The smallest key comes first: the most remaining requests, then the lowest rank. Ranks are
@@ -30,13 +32,28 @@ type QueueKey = (Reverse<usize>, usize);
 impl RowScheduler {
     /// Creates this many slots, at least one.
     pub fn new(slots: usize) -> Self {
-        Self(Mutex::new(SchedulerState { free_slots: slots.max(1), waiting: BTreeMap::new() }))
+        let state = SchedulerState { free_slots: slots.max(1), waiting: BTreeMap::new(), spare_rank: usize::MAX };
+        Self(Mutex::new(state))
     }
 
     /// Creates a slot handle for the row with this rank. It does not hold a slot yet. No two
     /// handles may have the same rank at the same time.
     pub fn create_slot(&self, rank: usize, priority: RowPriority) -> RowSlot<'_> {
         RowSlot { scheduler: self, rank, priority, state: Mutex::default() }
+    }
+
+    /// True if no row waits for a slot and one is free.
+    pub fn has_free_slot(&self) -> bool {
+        self.lock_state().free_slots > 0
+    }
+
+    /// Takes a slot that no row waits for. Rows have lower ranks.
+    pub fn take_free_slot(&self) -> Option<RowSlot<'_>> {
+        let mut state = self.lock_state();
+        state.free_slots = state.free_slots.checked_sub(1)?;
+        state.spare_rank -= 1;
+        let slot = Mutex::new(SlotState { holds_slot: true, sent_requests: 0 });
+        Some(RowSlot { scheduler: self, rank: state.spare_rank, priority: RowPriority::InOrder, state: slot })
     }
 
     fn lock_state(&self) -> MutexGuard<'_, SchedulerState> {
@@ -158,7 +175,7 @@ pub(crate) fn row_priority(experiment: &Experiment, in_order: bool) -> RowPriori
 }
 
 /// The expected number of requests of a row that must follow each other.
-fn estimate_requests(experiment: &Experiment) -> usize {
+pub(super) fn estimate_requests(experiment: &Experiment) -> usize {
     let trials = match (&experiment.sampling, &experiment.compare, &experiment.effect) {
         (Some(_), ..) => 12,
         (_, Some(_), _) => 8,
@@ -218,6 +235,19 @@ mod tests {
         assert!((&mut again).now_or_never().is_some(), "7 remaining, the other row has 2");
         assert!((&mut one).now_or_never().is_none());
         assert!(begun.acquire().now_or_never().is_some(), "it keeps its slot");
+    }
+
+    #[test]
+    fn a_free_slot_is_taken_only_if_no_row_waits() {
+        let scheduler = RowScheduler::new(1);
+        let row = scheduler.create_slot(0, RowPriority::InOrder);
+        let early = scheduler.take_free_slot().unwrap();
+        assert!(!scheduler.has_free_slot() && scheduler.take_free_slot().is_none());
+        let mut waiting = Box::pin(row.acquire());
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(early);
+        assert!(scheduler.take_free_slot().is_none(), "it was passed on to the row");
+        assert!((&mut waiting).now_or_never().is_some());
     }
 
     #[test]

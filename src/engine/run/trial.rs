@@ -4,6 +4,7 @@
 //! decides whether a request is sent.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use crate::catalog::{Arm, Experiment, MessagePredicate, collect_variables};
@@ -21,6 +22,12 @@ use crate::recording::run::{ArmKind, TrialKey, TrialRecord};
 use crate::variables::TrialValues;
 use crate::wire::exchange::Exchange;
 use crate::wire::message::InterpretedExchange;
+
+/// The exchanges of a trial, and its short random values.
+pub(super) struct SentTrial {
+    sent: Vec<Arc<SentExchange>>,
+    values: BTreeMap<String, String>,
+}
 
 /// Less than the minimum lifetime of a prompt cache, which is five minutes.
 const MIN_CACHE_LIFETIME_MS: u64 = 4 * 60 * 1000;
@@ -47,8 +54,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         self.run_simple_trial(experiment, &layers, key, slot).await
     }
 
-    /// Runs a trial of one request and its follow-ups. If the experiment repeats the request, it is
-    /// sent until a response shows the effect. Rows with equal arms share their requests.
+    /// Runs a trial of one request and its follow-ups.
     pub(super) async fn run_simple_trial(
         &self,
         experiment: &Experiment,
@@ -56,6 +62,22 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         key: TrialKey,
         slot: &RowSlot<'_>,
     ) -> Option<CompletedTrial> {
+        let SentTrial { sent, values } =
+            self.send_trial(experiment, layers, &key, slot, &AtomicBool::new(true)).await?;
+        Some(self.finish_trial(experiment, key, &sent, values))
+    }
+
+    /// Sends the requests of a trial, as long as it is needed. If the experiment repeats the
+    /// request, it is sent until a response shows the effect. Rows with equal arms share their
+    /// requests.
+    pub(super) async fn send_trial(
+        &self,
+        experiment: &Experiment,
+        layers: &[&Arm],
+        key: &TrialKey,
+        slot: &RowSlot<'_>,
+        is_needed: &AtomicBool,
+    ) -> Option<SentTrial> {
         let repeat = match key.arm {
             ArmKind::Challenge(_) | ArmKind::ScreenChallenge => 1,
             _ => experiment.repeat,
@@ -90,6 +112,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
                         .request
                 }
             };
+            if !is_needed.load(Ordering::Relaxed) {
+                return None;
+            }
             let next = self.send_shared(slot, request_key(step), &request_id(step), &request).await?;
             let shows = |effect: &MessagePredicate| matches!(&next.parsed.interpretation, InterpretedExchange::Message(m) if predicate::matches(effect, m, &values));
             let shows_effect = experiment.effect.as_ref().is_some_and(shows);
@@ -113,10 +138,13 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             if !follow_up::has_next(next, message, &values) {
                 break;
             }
+            if !is_needed.load(Ordering::Relaxed) {
+                return None;
+            }
             request = follow_up::next_request(&request, message, next, self.build_context(&trial_values, None));
             sent.push(self.send_shared(slot, request_key(step), &request_id(step), &request).await?);
         }
-        Some(self.finish_trial(experiment, key, &sent, values))
+        Some(SentTrial { sent, values })
     }
 
     /// Runs a trial of two requests: the first gets a block from the endpoint, and the second sends

@@ -139,6 +139,8 @@ pub struct SimulationSetup<'a> {
     pub concurrency: usize,
     /// The ids of the rows to run. Empty: all testable rows.
     pub rows: Vec<String>,
+    /// True if requests that rows probably need are sent early.
+    pub eager: bool,
 }
 
 impl<'a> SimulationSetup<'a> {
@@ -149,7 +151,7 @@ impl<'a> SimulationSetup<'a> {
         for (row, status) in flips {
             behaviour.set_status(row, *status).expect("the simulator knows every row");
         }
-        Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4, rows: Vec::new() }
+        Self { target, behaviour, seed: 1, confidence: 0.99, concurrency: 4, rows: Vec::new(), eager: false }
     }
 }
 
@@ -160,7 +162,7 @@ pub async fn record_target(target: &Target, flips: &[(&str, ClaimStatus)]) -> Re
 
 /// Records a complete run against a simulator.
 pub async fn record_simulation(
-    SimulationSetup { target, behaviour, seed, confidence, concurrency, rows }: SimulationSetup<'_>,
+    SimulationSetup { target, behaviour, seed, confidence, concurrency, rows, eager }: SimulationSetup<'_>,
 ) -> Recording {
     let running = simulator::start(behaviour).await.expect("loopback has a free port");
     let server = EndpointUnderTest {
@@ -174,7 +176,7 @@ pub async fn record_simulation(
         confidence,
         rows,
     };
-    record_endpoint(&server, target).await
+    record_run(&server, target, eager).await
 }
 
 /// The endpoint of a run, and the options of the run.
@@ -202,12 +204,18 @@ pub struct EndpointUnderTest {
 
 /// Records a complete run against an endpoint, with the claims of a target.
 pub async fn record_endpoint(server: &EndpointUnderTest, target: &Target) -> Recording {
+    record_run(server, target, false).await
+}
+
+/// The same, with or without requests that are sent early.
+async fn record_run(server: &EndpointUnderTest, target: &Target, eager: bool) -> Recording {
     let options = RunOptions {
         settings: RequestSettings { model: server.model.clone(), ..RequestSettings::from_target(target, 1024) },
         seed: server.seed,
         confidence: server.confidence,
         concurrency: server.concurrency,
         budget: Budget::default(),
+        eager,
     };
     let mut config = ClientConfig::new(server.base_url.clone(), AuthScheme::XApiKey);
     config.credential = Some(server.credential.clone().into());

@@ -81,6 +81,7 @@ pub async fn observe(server: MeasuredServer, condition: NoiseCondition, length: 
         confidence: condition.confidence(),
         concurrency: condition.concurrency(),
         rows: field_row_ids(server.target),
+        eager: false,
     };
     let results = judge(&CATALOG, &record_simulation(setup).await).expect("all rows are in the catalog");
     assert_eq!(results.partial, None, "the run is complete");

@@ -118,6 +118,7 @@ pub fn run_rows(kept: &KeptResponses, rows: &[&str], concurrency: usize, interce
         confidence: 0.99,
         concurrency,
         budget: Budget::default(),
+        eager: false,
     };
     let header = RunHeader {
         schema: SCHEMA.to_owned(),
