@@ -14,7 +14,7 @@ use crate::catalog::ApiDialect;
 use crate::client::PLACEHOLDER_CREDENTIAL;
 use crate::gateway::upstream::credentials::{find_in_header, find_in_query, is_secret_name, redact_query};
 use crate::gateway::upstream::script::ResponseScript;
-use crate::recording::gateway::{ServedResponse, ServedResponseEnd, UpstreamCall};
+use crate::recording::gateway::{ServedResponse, UpstreamCall};
 use crate::redact::SecretRedactor;
 use crate::variables::correlation_values::{LABEL_PREFIX, find_labels};
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange};
@@ -235,14 +235,6 @@ impl CallCorrelator {
         }
     }
 
-    /// The finished calls from a number on, up to the first unfinished call.
-    pub(super) fn finished_calls_from(&self, from: usize) -> Vec<UpstreamCall> {
-        let mut calls = self.calls_from(from);
-        let unfinished = calls.iter().position(|call| call.answered.ended == ServedResponseEnd::Open);
-        calls.truncate(unfinished.unwrap_or(calls.len()));
-        calls
-    }
-
     /// True if a call with this label has arrived.
     pub(super) fn was_called(&self, label: &str) -> bool {
         lock(&self.state).calls.iter().any(|call| call.labels.iter().any(|known| known == label))
@@ -253,9 +245,9 @@ impl CallCorrelator {
         lock(&self.state).responses.values().map(|response| response.script.reply.clone()).collect()
     }
 
-    /// All calls from a number on.
-    pub(super) fn calls_from(&self, from: usize) -> Vec<UpstreamCall> {
-        lock(&self.state).calls.get(from..).unwrap_or_default().to_vec()
+    /// The calls for which `is_wanted` is true, in the order of arrival.
+    pub(super) fn find_calls(&self, is_wanted: impl Fn(&UpstreamCall) -> bool) -> Vec<UpstreamCall> {
+        lock(&self.state).calls.iter().filter(|call| is_wanted(call)).cloned().collect()
     }
 }
 
@@ -303,7 +295,7 @@ mod tests {
             &headers,
             r#"{"key":"sk-client-secret"}"#,
         ));
-        let call = correlator.calls_from(0).remove(0);
+        let call = correlator.find_calls(|_| true).remove(0);
         let text = serde_json::to_string(&call).unwrap();
         assert!(!text.contains("sk-client") && !text.contains("sk-upstream") && !text.contains("abc"), "{text}");
         assert_eq!(call.leaks, ["authorization", "body"]);
@@ -363,7 +355,10 @@ mod tests {
                 "{name}: {value}: {redacted}"
             );
             assert!(redacted.contains("is wrong, says beta=true, me, dark"), "the rest is kept: {redacted}");
-            assert!(!serde_json::to_string(&correlator.calls_from(0)).unwrap().contains("uP7key"), "{name}: {value}");
+            assert!(
+                !serde_json::to_string(&correlator.find_calls(|_| true)).unwrap().contains("uP7key"),
+                "{name}: {value}"
+            );
         }
     }
 
@@ -376,7 +371,7 @@ mod tests {
             &[("authorization", "bearer sk-client-secret")],
             "",
         ));
-        assert_eq!(correlator.calls_from(0).remove(0).leaks, ["authorization", "path"]);
+        assert_eq!(correlator.find_calls(|_| true).remove(0).leaks, ["authorization", "path"]);
         assert!(
             redacted_attempts(&correlator, "sk-client-secret").contains("sk-client-secret"),
             "the client redacts it"
@@ -392,7 +387,7 @@ mod tests {
             correlator.begin_call(incoming_call("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
         let (_, unknown) = correlator.begin_call(incoming_call("/v1/messages", &[], &format!("Ticket {other}")));
         assert!(known.is_some() && unknown.is_none());
-        let labels: Vec<Vec<String>> = correlator.calls_from(0).into_iter().map(|call| call.labels).collect();
+        let labels: Vec<Vec<String>> = correlator.find_calls(|_| true).into_iter().map(|call| call.labels).collect();
         assert_eq!(labels, [vec![one], Vec::new()]);
     }
 }

@@ -3,7 +3,7 @@
 //! Every wait has a bound: each request has its timeout, and so has the start of the gateway. A
 //! gateway that stops responding ends the run, with the results so far.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,9 +27,9 @@ use crate::gateway::trial_index;
 use crate::gateway::trial_index::TrialIndex;
 use crate::gateway::upstream::script::{ResponseScript, fill_response};
 use crate::gateway::upstream::server;
-use crate::recording::gateway::{GatewayRunEnd, GatewayTrial, TrialKind, UpstreamCall};
+use crate::recording::gateway::{GatewayRunEnd, GatewayTrial, ServedResponseEnd, TrialKind, UpstreamCall};
 use crate::variables::correlation_values::generate_values;
-use crate::wire::exchange::{AttemptResult, Exchange, FailureKind};
+use crate::wire::exchange::{AttemptResult, Exchange, ExchangeAttempt, FailureKind};
 
 /// The number of consecutive requests without a response that ends the run.
 const MAX_NO_RESPONSE: u32 = 6;
@@ -69,8 +69,8 @@ pub struct GatewayRunOptions {
 pub enum GatewayEvent<'a> {
     /// A request of the client ended.
     TrialFinished(&'a GatewayTrial),
-    /// An upstream call ended.
-    CallFinished(&'a UpstreamCall),
+    /// An upstream call is new, or its response has changed.
+    CallChanged(&'a UpstreamCall),
     /// A row is decided.
     RowDecided(&'a str),
 }
@@ -116,7 +116,12 @@ pub async fn run<E: MessagesEndpoint>(
         options,
         controls: trial_index::assign_controls(rows),
         no_response_streak: AtomicU32::new(0),
-        collected: Mutex::new(CollectedRecords { trials: Vec::new(), calls: Vec::new(), listener }),
+        collected: Mutex::new(CollectedRecords {
+            trials: Vec::new(),
+            calls: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            listener,
+        }),
     };
     let end = tokio::select! {
         end = runner.run_all() => end,
@@ -124,10 +129,11 @@ pub async fn run<E: MessagesEndpoint>(
     };
     // Calls that a gateway makes after its last response belong to the run, too.
     tokio::time::sleep(LATE_CALL_WAIT).await;
-    runner.collect_calls(true);
+    runner.collect_calls(|_| true);
+    runner.record_stopped_trials();
     server.abort();
     let collected = runner.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
-    GatewayRunOutput { trials: collected.trials, calls: collected.calls, end }
+    GatewayRunOutput { trials: collected.trials, calls: collected.calls.into_values().collect(), end }
 }
 
 struct GatewayRunner<'a, E> {
@@ -144,7 +150,10 @@ struct GatewayRunner<'a, E> {
 /// The records so far.
 struct CollectedRecords<'a> {
     trials: Vec<GatewayTrial>,
-    calls: Vec<UpstreamCall>,
+    /// The calls by number.
+    calls: BTreeMap<u64, UpstreamCall>,
+    /// The requests without a response so far, by id.
+    in_flight: BTreeMap<String, GatewayTrial>,
     listener: &'a mut dyn GatewayEventListener,
 }
 
@@ -298,7 +307,12 @@ impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
         let value = |name: &str| values.get(name).map_or("", String::as_str);
         let script = ResponseScript { reply: value("reply").to_owned(), response: fill_response(&response, &values) };
         self.correlator.register(value("label"), ScriptedResponse { script, batch });
-        let exchange = self.client.send(&id, build_request(request, &values)).await;
+        let request = build_request(request, &values);
+        let stopped = Exchange { id: id.clone(), request: request.clone(), attempts: vec![ExchangeAttempt::stopped()] };
+        let mut record =
+            GatewayTrial { row: row.to_owned(), arm: kind, trial, values: values.clone(), exchange: stopped };
+        self.lock_collected().in_flight.insert(id.clone(), record.clone());
+        let exchange = self.client.send(&id, request).await;
         let exchange = self.correlator.redact_exchange(exchange);
         self.track_no_response(&exchange, counts_no_response);
         // Some gateways respond first, and call the upstream after that.
@@ -307,7 +321,9 @@ impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
         if is_success && !self.correlator.was_called(value("label")) {
             tokio::time::sleep(LATE_CALL_WAIT).await;
         }
-        GatewayTrial { row: row.to_owned(), arm: kind, trial, values, exchange }
+        self.lock_collected().in_flight.remove(&id);
+        record.exchange = exchange;
+        record
     }
 
     fn track_no_response(&self, exchange: &Exchange, counts_no_response: bool) {
@@ -322,23 +338,32 @@ impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
         self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records a trial after its calls. Otherwise, the recording of a killed run could show a trial
+    /// without them.
     fn record_trial(&self, record: GatewayTrial) {
-        {
-            let mut collected = self.lock_collected();
-            collected.listener.on_event(GatewayEvent::TrialFinished(&record));
-            collected.trials.push(record);
-        }
-        self.collect_calls(false);
+        let label = record.values.get("label");
+        self.collect_calls(|call| {
+            call.answered.ended != ServedResponseEnd::Open || label.is_some_and(|label| call.labels.contains(label))
+        });
+        let mut collected = self.lock_collected();
+        collected.listener.on_event(GatewayEvent::TrialFinished(&record));
+        collected.trials.push(record);
     }
 
-    /// Records the finished calls, or all calls at the end of the run.
-    fn collect_calls(&self, is_end: bool) {
+    /// Records the requests that were in flight when the run was stopped.
+    fn record_stopped_trials(&self) {
+        let stopped = std::mem::take(&mut self.lock_collected().in_flight);
+        stopped.into_values().for_each(|record| self.record_trial(record));
+    }
+
+    /// Records the wanted calls that are new, or whose response has changed.
+    fn collect_calls(&self, is_wanted: impl Fn(&UpstreamCall) -> bool) {
         let mut collected = self.lock_collected();
-        let from = collected.calls.len();
-        let calls = if is_end { self.correlator.calls_from(from) } else { self.correlator.finished_calls_from(from) };
-        for call in calls {
-            collected.listener.on_event(GatewayEvent::CallFinished(&call));
-            collected.calls.push(call);
+        let CollectedRecords { calls, listener, .. } = &mut *collected;
+        let is_new = |call: &UpstreamCall| calls.get(&call.number).is_none_or(|known| known.answered != call.answered);
+        for call in self.correlator.find_calls(|call| is_wanted(call) && is_new(call)) {
+            listener.on_event(GatewayEvent::CallChanged(&call));
+            calls.insert(call.number, call);
         }
     }
 
@@ -350,8 +375,10 @@ impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
         };
         let labels: Vec<&str> =
             trials.iter().filter_map(|trial| trial.values.get("label").map(String::as_str)).collect();
-        let mut calls = self.correlator.calls_from(0);
-        calls.retain(|call| call.labels.is_empty() || call.labels.iter().any(|label| labels.contains(&label.as_str())));
+        let is_relevant = |call: &UpstreamCall| {
+            call.labels.is_empty() || call.labels.iter().any(|label| labels.contains(&label.as_str()))
+        };
+        let calls = self.correlator.find_calls(is_relevant);
         let replies = self.correlator.replies();
         look(&TrialIndex::new(self.options.dialect, self.controls.clone(), &trials, &calls).with_replies(&replies))
     }

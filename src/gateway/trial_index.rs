@@ -38,7 +38,8 @@ impl<'a> TrialIndex<'a> {
             replies: HashSet::new(),
             controls,
         };
-        for trial in trials {
+        // A request that was in flight when the run was stopped shows nothing.
+        for trial in trials.iter().filter(|trial| !trial.exchange.is_stopped()) {
             index.trials.entry((&trial.row, trial.arm)).or_default().push(trial);
             index.replies.extend(trial.values.get("reply").map(String::as_str));
         }

@@ -1,6 +1,8 @@
 //! [`GatewayRecording`]: both sides of a gateway as JSON lines. It has every client request with
 //! its response, and every upstream call.
 //!
+//! A call replaces an earlier one with the same number, because its response may end later.
+//!
 //! Judging needs only the recording. It contains no credential: a call records only whether it had
 //! a credential, and whether that was the credential of the client.
 
@@ -227,6 +229,7 @@ impl RecordingLine for GatewayLine {
 /// The first problem, with its line.
 pub fn read(reader: impl BufRead) -> Result<GatewayRecording, RecordingError> {
     let mut recording: Option<GatewayRecording> = None;
+    let mut calls = BTreeMap::new();
     read_lines(reader, |_, line: GatewayLine| {
         match (line, &mut recording) {
             (GatewayLine::Header(header), _) => {
@@ -235,14 +238,14 @@ pub fn read(reader: impl BufRead) -> Result<GatewayRecording, RecordingError> {
             }
             (_, None) => return Err(RecordingError::NoHeader(SCHEMA)),
             (GatewayLine::Trial(trial), Some(recording)) => recording.trials.push(*trial),
-            (GatewayLine::Call(call), Some(recording)) => recording.calls.push(*call),
+            (GatewayLine::Call(call), Some(_)) => drop(calls.insert(call.number, *call)),
             (GatewayLine::Footer(footer), Some(recording)) => recording.footer = Some(footer),
         }
         Ok(())
     })?;
     let mut recording = recording.ok_or(RecordingError::NoHeader(SCHEMA))?;
+    recording.calls = calls.into_values().collect();
     verify_recording(&recording)?;
-    recording.calls.sort_by_key(|call| call.number);
     Ok(recording)
 }
 

@@ -122,12 +122,24 @@ impl Exchange {
 
     /// Returns true if the response is void and the request was not sent again.
     pub fn is_void(&self) -> bool {
-        matches!(self.last_attempt().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::Void)
+        self.last_failure() == Some(FailureKind::Void)
     }
 
     /// Returns true if the exchange was replayed from a recording that does not have it.
     pub fn is_not_recorded(&self) -> bool {
-        matches!(self.last_attempt().map(|a| &a.result), Some(AttemptResult::Failure(f)) if f.kind == FailureKind::NotRecorded)
+        self.last_failure() == Some(FailureKind::NotRecorded)
+    }
+
+    /// Returns true if the request was in flight when the run was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.last_failure() == Some(FailureKind::Stopped)
+    }
+
+    fn last_failure(&self) -> Option<FailureKind> {
+        match &self.last_attempt()?.result {
+            AttemptResult::Failure(failure) => Some(failure.kind),
+            AttemptResult::Response(_) => None,
+        }
     }
 }
 
@@ -141,6 +153,15 @@ pub struct ExchangeAttempt {
     /// The result.
     #[serde(flatten)]
     pub result: AttemptResult,
+}
+
+impl ExchangeAttempt {
+    /// An attempt that was in flight when the run was stopped.
+    pub fn stopped() -> Self {
+        let message = "aborted: the run was stopped before the response was complete".to_owned();
+        let result = AttemptResult::Failure(AttemptFailure { kind: FailureKind::Stopped, message });
+        Self { started_ms: 0, duration_ms: 0, result }
+    }
 }
 
 /// The result of an attempt.

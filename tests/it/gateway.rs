@@ -2,7 +2,7 @@
 //!
 //! Each fault must change the verdicts of the right rows, and of no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use binary::{FinishedRun, Folder, RunningCommand};
@@ -547,15 +547,62 @@ fn wrong_usage_is_reported() {
     assert!(rows.stdout.contains("field.top_k") && rows.stdout.contains("ignored"), "{}", rows.stdout);
 }
 
+/// The requests that are in flight when the run is stopped are recorded, and decide nothing.
 #[test]
 fn an_interrupted_run_keeps_its_results() {
-    let gateway = Gateway::start(Shape::Anthropic, GatewayQuirk::HangsAfter(60));
+    let gateway = Gateway::start(Shape::Anthropic, GatewayQuirk::HangsAfter(30));
     let folder = Folder::new();
-    let mut running = RunningCommand::start(command(&folder, &gateway, Shape::Anthropic, &["--timeout", "60"]));
-    let recording = folder.path().join("out/gateway-g.jsonl");
-    running
-        .wait_until(|| std::fs::read_to_string(&recording).is_ok_and(|text| text.matches("{\"trial\"").count() >= 50));
+    let more = ["--timeout", "3600", "--concurrency", "4", "--select", "field.*"];
+    let mut running = RunningCommand::start(command(&folder, &gateway, Shape::Anthropic, &more));
+    // All requests in flight have arrived.
+    running.wait_until(|| gateway.request_count() == 34);
     running.send_signal("INT");
     running.wait_for_end().assert_exit_code(3).assert_stderr_contains(&["the run was interrupted"]);
-    assert_eq!(folder.results("out")["partial"], "the run was interrupted");
+    let results = folder.results("out");
+    assert_eq!(results["partial"], "the run was interrupted");
+    assert_eq!(results["totals"]["requests"], gateway.request_count());
+    for row in results["rows"].as_array().unwrap() {
+        let kind = row["fate"]["kind"].as_str().unwrap();
+        assert!(["forwarded", "skipped"].contains(&kind), "{row}");
+    }
+    folder.run(["judge", "out/gateway-g.jsonl", "--out", "judged"]).assert_exit_code(3);
+    assert_eq!(folder.results("judged"), results);
+}
+
+/// A killed run leaves a recording that ends after any line. It must not show a request without its
+/// calls.
+#[test]
+fn a_truncated_recording_loses_and_changes_nothing() {
+    let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::RefusesThinking, &[]);
+    let (folder, complete) = (&run.folder, run.outcomes());
+    let text = folder.read("out/gateway-g.jsonl");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let calls_of = |label: &str, lines: &[Value]| {
+        let of_label = |line: &&Value| line["call"]["labels"].as_array().is_some_and(|l| l.iter().any(|l| l == label));
+        lines.iter().filter(of_label).map(|line| line["call"]["number"].as_u64().unwrap()).collect::<BTreeSet<_>>()
+    };
+    let mut with_calls = 0;
+    for (at, line) in parsed.iter().enumerate().filter(|(_, line)| line["trial"].is_object()) {
+        let label = line["trial"]["values"]["label"].as_str().unwrap();
+        let all = calls_of(label, &parsed);
+        assert_eq!(calls_of(label, &parsed[..at]), all, "{}", line["trial"]["row"]);
+        with_calls += usize::from(!all.is_empty());
+    }
+    assert!(with_calls > 200, "{with_calls}");
+    for count in [2, lines.len() / 7, lines.len() / 3, lines.len() / 2, lines.len() * 9 / 10, lines.len() - 1] {
+        folder.write("truncated.jsonl", lines[..count].concat());
+        let judged = folder.run(["judge", "truncated.jsonl", "--out", "judged"]);
+        assert!(matches!(judged.code, Some(1 | 3)), "{count} lines: {}", judged.stderr);
+        let results = folder.results("judged");
+        let trials = parsed[..count].iter().filter(|line| line["trial"].is_object()).count();
+        let numbers = parsed[..count].iter().filter_map(|line| line["call"]["number"].as_u64());
+        assert_eq!(results["totals"]["requests"], trials, "{count} lines");
+        assert_eq!(results["gateway"]["upstream_calls"], numbers.collect::<BTreeSet<_>>().len(), "{count} lines");
+        for row in results["rows"].as_array().unwrap() {
+            let (id, kind) = (row["id"].as_str().unwrap(), row["fate"]["kind"].as_str().unwrap());
+            let is_open = ["skipped", "undetermined"].contains(&kind);
+            assert!(is_open || complete[id] == kind, "{count} lines: {row}");
+        }
+    }
 }

@@ -51,7 +51,7 @@ impl gateway::GatewayEventListener for GatewayRecorder {
                 }
                 self.write_line(&GatewayLine::Trial(Box::new(trial.clone())));
             }
-            gateway::GatewayEvent::CallFinished(call) => self.write_line(&GatewayLine::Call(Box::new(call.clone()))),
+            gateway::GatewayEvent::CallChanged(call) => self.write_line(&GatewayLine::Call(Box::new(call.clone()))),
             gateway::GatewayEvent::RowDecided(_) => {
                 self.bar.iter().for_each(RunProgressBar::inc);
                 self.file.sync_in_background();

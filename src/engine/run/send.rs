@@ -27,7 +27,7 @@ use crate::recording::event::RunEvent;
 use crate::recording::request_settings::TextForm;
 use crate::recording::run::{LIVENESS_ID_PREFIX, Recording};
 use crate::variables::TrialValues;
-use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, Request};
+use crate::wire::exchange::{Exchange, ExchangeAttempt, Request};
 use crate::wire::message::InterpretedExchange;
 use crate::wire::parsed_exchange::{ParsedExchange, has_passed_server_error, parse_exchange};
 
@@ -53,13 +53,6 @@ pub fn charge_recording(recording: &Recording, budget: &Budget) {
         let upper_bound = max_cost(&exchange.request, &recording.header.settings);
         settle_reservation(budget.charge(upper_bound, exchange.sent_count()), &parse_exchange(exchange).interpretation);
     }
-}
-
-/// An attempt that was in flight when the run was stopped.
-fn aborted_attempt() -> ExchangeAttempt {
-    let message = "aborted: the run was stopped before the response was complete".to_owned();
-    let result = AttemptResult::Failure(AttemptFailure { kind: FailureKind::Stopped, message });
-    ExchangeAttempt { started_ms: 0, duration_ms: 0, result }
 }
 
 /// Charges the cost of an exchange.
@@ -269,7 +262,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         };
         let Some(mut exchange) = sent else {
             // The provider may charge for requests in flight.
-            let attempts = (0..reservation.attempts()).map(|_| aborted_attempt()).collect();
+            let attempts = (0..reservation.attempts()).map(|_| ExchangeAttempt::stopped()).collect();
             let mut exchange = Exchange { id: id.to_owned(), request: sent_request, attempts };
             exchange.attempts.splice(0..0, earlier_attempts);
             self.emit_exchange(&exchange);

@@ -58,6 +58,7 @@ pub struct Gateway {
     pub url: String,
     /// The port of its upstream, which is still free.
     pub upstream_port: u16,
+    shared: Arc<Shared>,
     _runtime: Runtime,
 }
 
@@ -89,26 +90,31 @@ impl Gateway {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let upstream_port = reserve_port();
+        let prefix = if shape == Shape::Openai { "/v1" } else { "" };
+        let shared = Arc::new(Shared {
+            shape,
+            quirk,
+            upstream: format!("http://127.0.0.1:{upstream_port}{prefix}"),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            request_count: AtomicUsize::new(0),
+            swap: Mutex::new(None),
+            swapped: Mutex::new(Vec::new()),
+        });
         let url = runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            let prefix = if shape == Shape::Openai { "/v1" } else { "" };
-            let shared = Shared {
-                shape,
-                quirk,
-                upstream: format!("http://127.0.0.1:{upstream_port}{prefix}"),
-                client: reqwest::Client::builder().no_proxy().build().unwrap(),
-                request_count: AtomicUsize::new(0),
-                swap: Mutex::new(None),
-                swapped: Mutex::new(Vec::new()),
-            };
-            let router = Router::new().fallback(handle).with_state(Arc::new(shared));
+            let router = Router::new().fallback(handle).with_state(shared.clone());
             use axum::serve::ListenerExt as _;
             let listener = listener.tap_io(|io| drop(io.set_nodelay(true)));
             tokio::spawn(async move { axum::serve(listener, router).await });
             url
         });
-        Self { url, upstream_port, _runtime: runtime }
+        Self { url, upstream_port, shared, _runtime: runtime }
+    }
+
+    /// The number of requests of clients so far.
+    pub fn request_count(&self) -> usize {
+        self.shared.request_count.load(Ordering::SeqCst)
     }
 }
 
