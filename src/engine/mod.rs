@@ -1,10 +1,12 @@
 //! Decides rows: which requests an experiment needs, and what their responses prove.
 //!
-//! `request` builds requests, `rules` reaches verdicts, `dependencies` finds the rows that block others, `run` sends requests to an endpoint, `plan`
-//! estimates a run, and `judge` makes results from a recording. Everything except `run` is pure.
+//! `request` builds requests, `rules` reaches verdicts, `dependencies` finds the rows that block others, `run` sends
+//! requests to an endpoint, `plan` estimates a run, and `judge` makes results from a recording. Everything except `run` is pure.
 //! The engine must not know which endpoint it talks to.
 
 mod dependencies;
+#[cfg(test)]
+mod fixtures;
 mod inconclusive;
 pub mod judge;
 pub mod plan;
@@ -12,12 +14,14 @@ mod predicate;
 pub(crate) mod probes;
 mod rejection;
 mod request;
+mod response_sign;
 mod rules;
 pub mod run;
 pub mod selection;
 mod shard;
 mod trial;
 mod trouble;
+pub mod unconfirmed;
 
 pub use crate::engine::dependencies::RowDependencies;
 pub use crate::engine::inconclusive::InconclusiveReason;

@@ -108,16 +108,16 @@ impl TroubleKind {
         }
     }
 
-    /// What the user can do.
+    /// What the user can do before the run continues.
     pub fn next_step(self) -> &'static str {
         match self {
-            Self::Credit => "Add credit to the account, then continue with --resume",
-            Self::Quota => "Raise the quota or wait for its reset, then continue with --resume",
-            Self::RateLimit => "Lower --rpm or --concurrency, then continue with --resume",
-            Self::Deployment => "Check that the model is deployed, then continue with --resume",
-            Self::Plan => "Check the plan, the region and the permissions, then continue with --resume",
-            Self::Credential => "Renew the credential, then continue with --resume",
-            Self::Unavailable | Self::Page | Self::Unknown => "Check the endpoint, then continue with --resume",
+            Self::Credit => "Add credit to the account",
+            Self::Quota => "Raise the quota or wait for its reset",
+            Self::RateLimit => "Lower --rpm or --concurrency",
+            Self::Deployment => "Check that the model is deployed",
+            Self::Plan => "Check the plan, the region and the permissions",
+            Self::Credential => "Renew the credential",
+            Self::Unavailable | Self::Page | Self::Unknown => "Check the endpoint",
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct RunScope {
     /// True for a run of `--repeat`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
+    /// True for one side of a comparison.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub comparison: bool,
     /// Rows that were run only because others depend on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,
@@ -43,6 +46,29 @@ pub struct RunScope {
     /// The results of a recording without texts. The file has a separate line for them.
     #[serde(skip)]
     pub results: Option<Box<Results>>,
+}
+
+impl RunScope {
+    /// Why the run cannot be resumed, and what to do instead. `None` if it can.
+    pub fn resume_obstacle(&self) -> Option<&'static str> {
+        if self.texts_removed {
+            Some("the recording has no texts (--redact content), so it cannot be resumed. Start a new run")
+        } else if self.repeat {
+            Some(
+                "the recording is one of several runs (--repeat), which cannot be resumed. Start the runs again, or use \
+                 `fieldtest judge` with this file",
+            )
+        } else if self.rerun {
+            Some("the recording is of a rerun. Start a new one with --rerun RESULTS")
+        } else if self.comparison {
+            Some(
+                "the recording is one side of a comparison, whose sides run in lockstep, so it cannot be resumed. Start a \
+                 new `fieldtest compare`, or use `fieldtest judge` with this file",
+            )
+        } else {
+            None
+        }
+    }
 }
 
 /// The plan of a run.

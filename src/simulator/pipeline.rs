@@ -209,15 +209,6 @@ impl RequestPipeline {
         }
     }
 
-    /// Advances the random state as if this request had been sent. With `had_response`, also counts
-    /// a response of the model.
-    pub fn fast_forward(&self, path: &str, body: &[u8], had_response: bool) {
-        self.rng_source.request_rng(path, body);
-        if had_response {
-            self.response_count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     fn generate_response(&self, prompt: &ModelPrompt, edits: Option<Value>, rng: &mut RequestRng) -> PipelineResponse {
         let earlier_responses = self.response_count.fetch_add(1, Ordering::Relaxed);
         let is_obedient = !rng.bernoulli(self.config.impairments.disobedience_after(earlier_responses));

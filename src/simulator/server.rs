@@ -98,13 +98,6 @@ impl RunningSimulator {
         self.pipeline.config.expected_credential()
     }
 
-    /// Advances the random state as if this request had been sent, for a run that continues an
-    /// earlier simulation with the same seed. The prompt cache stays empty, like that of an
-    /// endpoint after a long pause.
-    pub fn fast_forward(&self, path: &str, body: &[u8], had_response: bool) {
-        self.pipeline.fast_forward(path, body, had_response);
-    }
-
     /// For each row, the `request-id`s of the requests in which the server acted on it.
     pub fn field_activity(&self) -> FieldActivity {
         self.pipeline.activity_log.snapshot()

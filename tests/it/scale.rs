@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use binary::Folder;
 use serde_json::Value;
+use server::{FaithfulServer, TestServer};
 
-use crate::common::binary;
+use crate::common::{binary, server};
 
 /// A row that needs few requests.
 const SMALL_ROW: &str = "field.stop_sequences";
@@ -239,17 +241,24 @@ fn repeats_end_when_a_run_is_stopped() {
 
 #[test]
 fn a_resumed_run_counts_the_earlier_requests_of_every_target() {
+    let faithful = FaithfulServer::start();
+    let server = TestServer::start(move |request, stream| stream.write_all(&faithful.respond(request)?));
     let folder = Folder::new();
-    let run = ["run", "deepseek@2025-12", "anthropic", "--simulate", "--out", "out", "--max-requests", "60"];
-    folder.run(run).assert_exit_code(3);
-    let requests = || {
-        ["deepseek@2025-12", "anthropic"]
-            .map(|name| read_results(&folder, name)["totals"]["requests"].as_u64().unwrap())
+    let entry = |name: &str| {
+        format!(
+            "  - {{ name: {name}, base_url: \"{}\", models: [m], claims: deepseek@2025-12, auth: {{ scheme: x-api-key, env: \
+             [KEY] }} }}\n",
+            server.url()
+        )
     };
-    let before: u64 = requests().iter().sum();
+    folder.write("list.yaml", format!("targets:\n{}{}", entry("one"), entry("two")));
+    let run = ["run", "--targets", "list.yaml", "--out", "out", "--max-requests", "60"];
+    let run_again = |more: &[&str]| folder.run_with_env(&[("KEY", "fieldtest-simulator")], &[&run, more].concat());
+    run_again(&[]).assert_stderr_contains(&["the budget was used up"]);
+    let before = server.received_requests().len();
     assert!((50..=60).contains(&before), "{before}");
-    folder.run(run.iter().chain(&["--resume", "out", "--jobs", "1"])).assert_exit_code(3);
-    let after: u64 = requests().iter().sum();
+    run_again(&["--resume", "out", "--jobs", "1"]).assert_stderr_contains(&["the budget was used up"]);
+    let after = server.received_requests().len();
     assert!(after <= 60, "{after} requests exceed the budget of the command");
 }
 

@@ -174,7 +174,7 @@ fn create_recording(path: &Path) -> Result<File, CliError> {
         let aside = unique_path(folder, &format!("cut-{}", stem.to_string_lossy()), "jsonl");
         fs::rename(path, &aside).map_err(|e| CliError::io("rename", path, e))?;
         stderr::warn(format!(
-            "{} belongs to an interrupted run and was renamed to {}. Use --resume to continue it",
+            "{} belongs to an interrupted run and was renamed to {}. Use it with --resume or `fieldtest judge`",
             path.display(),
             aside.display()
         ));

@@ -23,7 +23,7 @@ use crate::cli::session::resume::ResumedRun;
 use crate::cli::session::run::{RunJob, run_target};
 use crate::cli::session::shared::SharedState;
 use crate::cli::{CliError, ProcessEnvironment};
-use crate::engine::run::unconfirmed::find_answered_exchanges;
+use crate::engine::unconfirmed::find_answered_exchanges;
 use crate::engine::{StopSignal, judge};
 use crate::recording::run::RunEnd;
 use crate::recording::scope::RunScope;
@@ -115,6 +115,10 @@ impl RunBatch<'_> {
         }
         if let Some(resumed) = &job.resumed {
             stderr::warn(match find_answered_exchanges(&resumed.recording).answered_count() {
+                _ if resumed.starts_over => format!(
+                    "{name}: a simulation cannot be resumed, because the state of its server is gone. It starts over, with \
+                     the rows and the seed of the recording"
+                ),
                 1 => format!("{name}: resuming; 1 answered request is not sent again"),
                 n => format!("{name}: resuming; {n} answered requests are not sent again"),
             });
@@ -135,9 +139,6 @@ impl RunBatch<'_> {
             started,
         )
         .await?;
-        if let Some(resumed) = &job.resumed {
-            connection.fast_forward_simulator(&resumed.recording.exchanges);
-        }
         // A rerun has new random values, because equal requests might only get equal responses.
         let entropy = self.environment.entropy;
         let new_seed = || if self.rerun.is_some() { entropy } else { connection.default_seed(entropy) };
@@ -212,12 +213,13 @@ impl RunBatch<'_> {
                 && self.args.repeat.is_none()
                 && sending.redact == ContentPolicy::KeepContent
             {
-                let budget = match sending.budget.is_limited() {
-                    true => ". Requests already sent count toward its budget",
-                    false => "",
+                let (verb, budget) = match (connection.is_simulated(), sending.budget.is_limited()) {
+                    (true, _) => ("start over", ""),
+                    (false, true) => ("resume", ". Requests already sent count toward its budget"),
+                    (false, false) => ("resume", ""),
                 };
                 stderr::warn(format!(
-                    "{}: to resume, run `fieldtest run --resume {} --out {}`{budget}",
+                    "{}: to {verb}, run `fieldtest run --resume {} --out {}`{budget}",
                     target.name,
                     path.display(),
                     self.args.output.out.display()

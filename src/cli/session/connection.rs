@@ -13,7 +13,6 @@ use crate::cli::target::model::{EndpointKind, ResolvedTarget};
 use crate::client::Client;
 use crate::redact::SecretRedactor;
 use crate::simulator;
-use crate::wire::exchange::{AttemptResult, Exchange, HttpMethod};
 
 /// An endpoint that is ready for requests.
 pub struct EndpointConnection {
@@ -57,23 +56,6 @@ impl EndpointConnection {
         let client =
             Client::new(config).map_err(|source| CliError::TargetClient { target: target.name.clone(), source })?;
         Ok(Self { client, base_url, simulation })
-    }
-
-    /// Brings a simulator to its state after these exchanges.
-    pub fn fast_forward_simulator(&self, exchanges: &[Exchange]) {
-        let Some(simulation) = &self.simulation else { return };
-        for exchange in exchanges {
-            let request = &exchange.request;
-            let body = match (&request.raw, request.method) {
-                (Some(raw), _) => raw.clone(),
-                (None, HttpMethod::Post) => request.body.to_string(),
-                (None, HttpMethod::Get | HttpMethod::Head) => String::new(),
-            };
-            for attempt in &exchange.attempts {
-                let had_response = matches!(&attempt.result, AttemptResult::Response(r) if r.status == 200);
-                simulation.fast_forward(request.path_without_query(), body.as_bytes(), had_response);
-            }
-        }
     }
 
     /// True if the built-in simulator responds.

@@ -4,6 +4,9 @@
 //! The recording determines the requests and the rules. The command line determines the endpoint
 //! and the credential. An option that would change the requests is rejected, because the recorded
 //! responses would not match.
+//!
+//! A simulation starts over, because the state of its server is gone: prompt caches, random values,
+//! and times. It costs nothing.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -29,7 +32,7 @@ use crate::cli::target::resolve::resolve_targets;
 use crate::client::PLACEHOLDER_CREDENTIAL;
 use crate::engine::RowSelection;
 use crate::engine::selection::digest_rows;
-use crate::recording::run::{Recording, ResumeMarker, RunLine, is_complete};
+use crate::recording::run::{Recording, ResumeMarker, RunHeader, RunLine, is_complete};
 use crate::recording::writer::RecordingWriter;
 use crate::redact::{ContentPolicy, SecretRedactor};
 use crate::results::file_names::slugify;
@@ -48,8 +51,10 @@ type ResumeCandidate<'a> = (ResolvedTarget, Option<(ResumedRun, RowSelection<'a>
 pub struct ResumedRun {
     /// The recording.
     pub path: PathBuf,
-    /// Its content.
+    /// Its content. Without exchanges and trials if the run starts over.
     pub recording: Recording,
+    /// True for an interrupted simulation.
+    pub starts_over: bool,
     file: File,
 }
 
@@ -153,19 +158,10 @@ impl ResumedRun {
             return error("recordings of gateways cannot be resumed. Start a new `fieldtest gateway`");
         }
         let file = files::reopen_recording(path)?;
-        let recording = files::read_recording(path)?;
+        let mut recording = files::read_recording(path)?;
         let scope = &recording.header.scope;
-        if scope.texts_removed {
-            return error("the recording has no texts (--redact content), so it cannot be resumed. Start a new run");
-        }
-        if scope.repeat {
-            return error(
-                "the recording is one of several runs (--repeat), which cannot be resumed. Start the runs again, or use \
-                 `fieldtest judge` with this file",
-            );
-        }
-        if scope.rerun {
-            return error("the recording is of a rerun. Start a new one with --rerun RESULTS");
+        if let Some(obstacle) = scope.resume_obstacle() {
+            return error(obstacle);
         }
         let this = env!("CARGO_PKG_VERSION");
         if scope.version.as_deref() != Some(this) {
@@ -175,7 +171,11 @@ impl ResumedRun {
                  version, or start a new run. `fieldtest judge` works with this file"
             ));
         }
-        Ok(Self { path: path.to_owned(), recording, file })
+        let starts_over = recording.header.simulated && !is_complete(&recording);
+        if starts_over {
+            recording = Recording::new(RunHeader { started_at: current_timestamp(), ..recording.header });
+        }
+        Ok(Self { path: path.to_owned(), recording, starts_over, file })
     }
 
     /// True if no request is left.
@@ -375,15 +375,19 @@ impl ResumedRun {
         self.recording.footer.as_ref().map_or_else(last_response_ms, |footer| footer.wall_ms)
     }
 
-    /// Continues the recording. An incomplete last line is removed.
+    /// Continues the recording, or starts it over. An incomplete last line is removed.
     pub fn into_writer(self) -> Result<RecordingWriter, CliError> {
         let error = |e| CliError::io("write", &self.path, e);
-        repair_last_line(&self.file).map_err(error)?;
-        let file = files::continue_durable_file(&self.path, self.file)?;
         let mut recording = self.recording;
+        let (line, prepared) = match self.starts_over {
+            true => (RunLine::Header(Box::new(recording.header.clone())), self.file.set_len(0)),
+            false => (RunLine::Resumed(ResumeMarker { at: current_timestamp() }), repair_last_line(&self.file)),
+        };
+        prepared.map_err(error)?;
+        let file = files::continue_durable_file(&self.path, self.file)?;
         recording.footer = None;
         let mut writer = RecordingWriter::new(recording, file, ContentPolicy::KeepContent);
-        writer.write_line(&RunLine::Resumed(ResumeMarker { at: current_timestamp() }));
+        writer.write_line(&line);
         Ok(writer)
     }
 

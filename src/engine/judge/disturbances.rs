@@ -63,5 +63,7 @@ pub(super) fn describe_trouble(recording: &Recording) -> String {
         InterpretedExchange::Message(message) => excerpt(&message.text(), 200),
     };
     let observed = observed.trim_end_matches('.');
-    format!("{kind}: a plain request, which worked before, got {observed}. {}", kind.next_step())
+    let scope = &recording.header.scope;
+    let then = if scope.resume_obstacle().is_none() { "continue with --resume" } else { "start again" };
+    format!("{kind}: a plain request, which worked before, got {observed}. {}, then {then}", kind.next_step())
 }

@@ -17,6 +17,7 @@ use crate::engine::judge::findings::RunFindings;
 use crate::engine::request::sent::SentRequest;
 use crate::engine::rules::{Step, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
+use crate::engine::unconfirmed::find_unconfirmed_errors;
 use crate::engine::{probes, rules};
 use crate::recording::run::{ArmKind, Recording, RunEnd, RunHeader, TrialRecord, arm_name};
 use crate::results::model::{
@@ -69,7 +70,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         row_trials.iter().map(|(row, trials)| RowTrials { experiment: &row.experiment, trials }).collect();
     let verdicts = decide_rows(&rows, &facts, &templates).steps.into_iter().zip(&rows).map(|(step, row)| match step {
         Step::Decided(verdict) => (row.experiment, verdict),
-        Step::Run(_) => (row.experiment, unfinished_verdict(unfinished_reason(&index, row.trials.is_empty()))),
+        Step::Run(_) => (row.experiment, unfinished_verdict(unfinished_reason(&index, row))),
     });
     let mut counted = HashSet::new();
     let findings = RunFindings::new(recording, &index.checked);
@@ -158,10 +159,16 @@ fn describe_first_failure(index: &ExchangeIndex<'_>) -> String {
     }
 }
 
-fn unfinished_reason(index: &ExchangeIndex<'_>, has_no_trials: bool) -> String {
+fn unfinished_reason(index: &ExchangeIndex<'_>, row: &RowTrials<'_>) -> String {
     let reason =
         partial_reason(index).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
-    format!("{}: {reason}", if has_no_trials { "not run" } else { "not run completely" })
+    if index.unconfirmed_rows.contains(row.experiment.id()) {
+        return format!(
+            "not run completely: {reason}. The last errors may be trouble of the endpoint, because no request was \
+             answered after them"
+        );
+    }
+    format!("{}: {reason}", if row.trials.is_empty() { "not run" } else { "not run completely" })
 }
 
 fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
@@ -191,22 +198,32 @@ struct ExchangeIndex<'a> {
     checked: Vec<CheckedExchange>,
     /// The position of each exchange, by its id.
     positions: HashMap<&'a str, usize>,
+    /// The trials of each row. Rows with unconfirmed errors have none.
     trials: HashMap<&'a str, Vec<&'a TrialRecord>>,
+    /// The rows whose last errors may be trouble.
+    unconfirmed_rows: HashSet<&'a str>,
 }
 
 impl<'a> ExchangeIndex<'a> {
     fn new(recording: &'a Recording) -> Self {
+        let checked: Vec<CheckedExchange> = recording.exchanges.iter().map(checks::check_exchange).collect();
+        let unconfirmed = find_unconfirmed_errors(recording, checked.iter().map(|checked| &checked.parsed));
+        let is_unconfirmed = |trial: &&TrialRecord| trial.exchanges.iter().any(|id| unconfirmed.contains(id.as_str()));
+        let unconfirmed_rows: HashSet<&str> =
+            recording.trials.iter().filter(is_unconfirmed).map(|trial| trial.key.row.as_str()).collect();
         let mut trials: HashMap<&str, Vec<&TrialRecord>> = HashMap::new();
         for trial in &recording.trials {
             trials.entry(trial.key.row.as_str()).or_default().push(trial);
         }
+        trials.retain(|row, _| !unconfirmed_rows.contains(row));
         // The order of responses must not change the results, so trials are sorted by key.
         trials.values_mut().for_each(|row_records| row_records.sort_by(|a, b| a.key.cmp(&b.key)));
         Self {
             recording,
-            checked: recording.exchanges.iter().map(checks::check_exchange).collect(),
+            checked,
             positions: recording.exchanges.iter().enumerate().map(|(i, e)| (e.id.as_str(), i)).collect(),
             trials,
+            unconfirmed_rows,
         }
     }
 

@@ -10,30 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::engine::request::build::MESSAGES_PATH;
-use crate::engine::trial::error_in_text;
-use crate::engine::trouble::{TroubleKind, is_content_filter, is_load, recognize_trouble};
-use crate::recording::run::PROBE_PREFIX;
-use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind, RequestCredential};
-use crate::wire::message::{InterpretedExchange, mask_variable_words};
+use crate::engine::response_sign::{ErrorSign, MIN_EQUAL_FAILURES, ResponseSign, classify_response, row_of};
+use crate::engine::trouble::TroubleKind;
+use crate::wire::exchange::{AttemptFailure, AttemptResult, Exchange, ExchangeAttempt, FailureKind};
 use crate::wire::parsed_exchange::ParsedExchange;
 
 /// The waits before plain requests are sent again in a stretch of trouble.
 pub(super) const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
-/// After requests of this number of rows that fail alike, with no answer in between, one plain
-/// request tests the endpoint.
-pub(super) const MIN_EQUAL_FAILURES: usize = 3;
-
-/// The same number for an error that was the true response to a request before.
+/// The number of rows with an equal error after which one plain request tests the endpoint, although
+/// the error was the true response to a request before.
 const MIN_KNOWN_FAILURES: usize = 8;
 
 /// The number of equal errors of several rows at the end of a run after which the endpoint is tested.
 const MIN_DOUBTFUL_RESPONSES: usize = 4;
-
-/// The maximum number of characters of an error that are compared.
-const MAX_COMPARED_CHARS: usize = 300;
 
 /// The health of the endpoint during a run.
 #[derive(Debug, Default)]
@@ -118,44 +109,20 @@ impl EndpointHealth {
     ) -> HealthSign {
         let mut state = self.lock_state();
         let end = state.tick();
-        let text = match &parsed.interpretation {
-            InterpretedExchange::Message(message) => match error_in_text(message) {
-                None => {
-                    state.record_answer(start);
-                    return HealthSign::Good;
-                }
-                Some(error) => error,
-            },
-            InterpretedExchange::HttpError(error) if is_content_filter(&error.message) => return HealthSign::Filtered,
-            InterpretedExchange::HttpError(error) if is_load(error.status) => return HealthSign::Good,
-            InterpretedExchange::HttpError(error) => error.message.clone(),
-            InterpretedExchange::Malformed(why) => why.clone(),
-            InterpretedExchange::UnreadableStream(_) | InterpretedExchange::NoResponse(_) => return HealthSign::Good,
+        let ErrorSign { error, trouble } = match classify_response(exchange, parsed, model) {
+            ResponseSign::Answer => {
+                state.record_answer(start);
+                return HealthSign::Good;
+            }
+            ResponseSign::Neutral => return HealthSign::Good,
+            ResponseSign::Filtered => return HealthSign::Filtered,
+            // Before the first answer, the endpoint may never work.
+            ResponseSign::Error(_) if state.last_answer_start.is_none() => return HealthSign::Good,
+            ResponseSign::Error(sign) => sign,
         };
-        // Before the first answer, the endpoint may never work. The probes expect rejections. A
-        // rejected credential is a test of its own, and another path has
-        // responses of another form.
-        let status = parsed.response.as_ref().map_or(0, |response| response.status);
-        let is_probe = exchange.id.starts_with(PROBE_PREFIX);
-        let tests_credential = exchange.request.credential != RequestCredential::Target && matches!(status, 401 | 403);
-        let is_other_path = exchange.request.path_without_query() != MESSAGES_PATH;
-        let has_other_form = is_other_path
-            && status < 300
-            && parsed.response.as_ref().is_some_and(|response| {
-                ["input_tokens", "data", "type"].iter().any(|key| !response.json[key].is_null())
-            });
-        if state.last_answer_start.is_none() || is_probe || tests_credential || has_other_form {
-            return HealthSign::Good;
-        }
-        let text: String = mask_variable_words(&text).chars().take(MAX_COMPARED_CHARS).collect();
-        let error = format!("{status} {text}");
         let is_genuine = state.genuine.contains(&error);
-        if let Some(kind) = recognize_trouble(exchange, model).filter(|_| !is_genuine) {
+        if let Some(kind) = trouble.filter(|_| !is_genuine) {
             return HealthSign::Suspicious { kind, error, end };
-        }
-        // One response decides a row about another path, so an unknown form is tested at once.
-        if is_other_path && status < 300 && !is_genuine {
-            return HealthSign::Suspicious { kind: TroubleKind::Unknown, error, end };
         }
         state.unconfirmed.push(OddExchange { exchange: exchange.clone(), error: error.clone(), end });
         let alike = state.unconfirmed.iter().filter(|odd| odd.error == error);
@@ -239,9 +206,4 @@ impl HealthState {
         self.new_void.insert(void.id.clone());
         void
     }
-}
-
-/// The row in the id of an exchange.
-pub(super) fn row_of(id: &str) -> &str {
-    id.split('/').next().unwrap_or(id)
 }

@@ -13,7 +13,6 @@ mod response_memory;
 mod scheduler;
 mod send;
 mod trial;
-pub mod unconfirmed;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;

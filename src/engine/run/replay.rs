@@ -5,8 +5,11 @@ use crate::catalog::{Catalog, CatalogRow};
 use crate::client::{Budget, ReplayEndpoint};
 use crate::engine::run::{RunOptions, StopSignal, run_selection};
 use crate::engine::selection::{RowSelection, digest_rows, find_rows};
+use crate::engine::unconfirmed::find_unconfirmed_errors;
 use crate::recording::in_memory::RecordingListener;
 use crate::recording::run::{LIVENESS_ID_PREFIX, PROBE_PREFIX, Recording, RunEnd, RunFooter, RunHeader};
+use crate::wire::exchange::Exchange;
+use crate::wire::parsed_exchange::parse_exchange;
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -67,9 +70,13 @@ pub async fn replay(
         budget: Budget::default(),
         eager: false,
     };
+    let unconfirmed = find_unconfirmed_errors(recording, recording.exchanges.iter().map(parse_exchange));
     // A replay needs no liveness tests: their responses could end it at another point.
-    let answered: Vec<_> =
-        recording.exchanges.iter().filter(|e| !e.id.starts_with(LIVENESS_ID_PREFIX) && !e.is_void()).cloned().collect();
+    let is_replayed = |exchange: &&Exchange| {
+        let id = exchange.id.as_str();
+        !id.starts_with(LIVENESS_ID_PREFIX) && !exchange.is_void() && !unconfirmed.contains(id)
+    };
+    let answered: Vec<_> = recording.exchanges.iter().filter(is_replayed).cloned().collect();
     let endpoint = ReplayEndpoint::new(&answered);
     let stop = StopSignal::default();
     let finished = {
