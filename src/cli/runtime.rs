@@ -16,6 +16,14 @@ pub fn single_thread_runtime() -> Result<Runtime, CliError> {
     Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)
 }
 
+/// Runs a future to its end. Does not wait for work that the runtime still does in the background: after a signal, the
+/// processing of a long response must not delay the end.
+pub fn run_to_end<T>(runtime: Runtime, future: impl Future<Output = T>) -> T {
+    let output = runtime.block_on(future);
+    runtime.shutdown_background();
+    output
+}
+
 /// Stops the run at the first signal, and ends the process at the second. The second signal must work whatever the run
 /// does, so a thread of its own waits for signals until the process ends.
 pub fn stop_on_signal(stop: StopSignal) {
@@ -62,4 +70,30 @@ async fn wait_for_signal() -> std::io::Result<()> {
 #[cfg(not(unix))]
 async fn wait_for_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn the_end_does_not_wait_for_background_work() {
+        for runtime in [single_thread_runtime(), multi_thread_runtime()] {
+            let (release, is_released) = channel::<()>();
+            let (report_start, has_started) = channel();
+            let output = run_to_end(runtime.unwrap(), async move {
+                tokio::task::spawn_blocking(move || {
+                    report_start.send(()).unwrap();
+                    is_released.recv()
+                });
+                has_started.recv().unwrap();
+                7
+            });
+            // The work ends only now.
+            drop(release);
+            assert_eq!(output, 7);
+        }
+    }
 }

@@ -43,6 +43,7 @@ mod schemas;
 mod secrets;
 mod seeds;
 mod shards;
+mod signals;
 mod simulator;
 mod test_command;
 mod transport;

@@ -18,7 +18,7 @@ use crate::cli::args::send::SendArgs;
 use crate::cli::error::CliError;
 use crate::cli::io::{files, report_files, stderr, stdout};
 use crate::cli::progress::{ProgressOptions, ProgressReporter};
-use crate::cli::runtime::{multi_thread_runtime, stop_on_signal};
+use crate::cli::runtime::{multi_thread_runtime, run_to_end, stop_on_signal};
 use crate::cli::session::preflight::{PreflightResult, preflight};
 use crate::cli::session::run::{RunJob, run_target};
 use crate::cli::session::shared::SharedState;
@@ -123,7 +123,7 @@ pub fn main(args: &CompareArgs, environment: &ProcessEnvironment) -> Result<Exit
     let _lock = files::lock_folder(&args.output.out)?;
     let preflight = preflight(sides.iter().map(|side| &side.endpoint), &args.sending.transport, &catalog, environment)?;
     let comparison =
-        multi_thread_runtime()?.block_on(run_comparison(args, environment, &catalog, &sides, &rows, &preflight))?;
+        run_to_end(multi_thread_runtime()?, run_comparison(args, environment, &catalog, &sides, &rows, &preflight))?;
     let out = &args.output.out;
     for format in &args.output.format {
         match format {
@@ -223,6 +223,9 @@ async fn run_comparison(
         let (direct, via, _) = round.run_sides(extent, seed.wrapping_add(2), "-again").await?;
         again = Some((direct, via));
     }
+    if stop.is_stopped() {
+        stderr::warn("a comparison cannot be resumed: `fieldtest compare` starts over");
+    }
     Ok(gateway_diff::compare(first, again.as_ref().map(|(direct, via)| ResultsPair { direct, via })))
 }
 
@@ -294,7 +297,7 @@ impl ComparisonRound<'_> {
             progress: self.progress,
             run_number: None,
             started,
-            scope: RunScope::default(),
+            scope: RunScope { comparison: true, ..RunScope::default() },
             resumed: None,
         };
         run_target(&endpoint, job, sending, &shared, self.catalog, self.stop).await

@@ -16,7 +16,7 @@ use crate::cli::args::transport::TransportArgs;
 use crate::cli::clock::current_timestamp;
 use crate::cli::io::{files, report_files, stderr};
 use crate::cli::progress::gateway::GatewayRecorder;
-use crate::cli::runtime::{multi_thread_runtime, stop_on_signal};
+use crate::cli::runtime::{multi_thread_runtime, run_to_end, stop_on_signal};
 use crate::cli::session::preflight::preflight;
 use crate::cli::session::run::report_recording;
 use crate::cli::target::credential;
@@ -143,7 +143,7 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
     config.run_started = started;
     let client = Client::new(config)?;
     let path = args.output.out.join(format!("gateway-{}.jsonl", crate::results::file_names::slugify(&name)));
-    let recording = multi_thread_runtime()?.block_on(async {
+    let recording = run_to_end(multi_thread_runtime()?, async {
         let address = SocketAddr::from((args.upstream_host, args.upstream_port));
         let error = |source| CliError::CannotListen { address, option: "--upstream-port", source };
         let socket = TcpListener::bind(address).await.map_err(error)?;
@@ -191,7 +191,11 @@ pub fn main(args: &GatewayArgs, environment: &ProcessEnvironment) -> Result<Exit
             calls: finished.calls.len(),
         };
         listener.write_line(&GatewayLine::Footer(footer.clone()));
-        report_recording(&path, listener.finish(), finished.end == GatewayRunEnd::Interrupted);
+        let is_interrupted = finished.end == GatewayRunEnd::Interrupted;
+        report_recording(&path, listener.finish(), is_interrupted);
+        if is_interrupted {
+            stderr::warn("the test of a gateway cannot be resumed: `fieldtest gateway` starts over");
+        }
         Ok::<_, CliError>(GatewayRecording {
             header,
             trials: finished.trials,

@@ -8,7 +8,9 @@ use crate::cli::args::run::RunArgs;
 use crate::cli::error::CliError;
 use crate::cli::io::{files, report_files, stderr};
 use crate::cli::progress::{ProgressOptions, ProgressReporter};
-use crate::cli::runtime::{ignore_file_size_signal, multi_thread_runtime, single_thread_runtime, stop_on_signal};
+use crate::cli::runtime::{
+    ignore_file_size_signal, multi_thread_runtime, run_to_end, single_thread_runtime, stop_on_signal,
+};
 use crate::cli::session::batch::{BatchOutcome, RunBatch};
 use crate::cli::session::jobs::TargetJob;
 use crate::cli::session::preflight::preflight;
@@ -79,7 +81,7 @@ pub fn main(args: &RunArgs, environment: &ProcessEnvironment) -> Result<ExitStat
         progress: ProgressReporter::new(environment, progress),
     };
     stop_on_signal(batch.stop.clone());
-    let outcome = runtime.block_on(async {
+    let outcome = run_to_end(runtime, async {
         let _ignored = ignore_file_size_signal();
         tokio::select! {
             outcome = batch.run(jobs, usize::from(args.jobs)) => outcome,

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::cli::args::cases::CaseArgs;
 use crate::cli::args::simulator::SimulatorArgs;
 use crate::cli::io::stdout;
-use crate::cli::runtime::multi_thread_runtime;
+use crate::cli::runtime::{multi_thread_runtime, run_to_end};
 use crate::cli::target::build::find_target;
 use crate::cli::{CliError, ExitStatus};
 use crate::simulator;
@@ -50,7 +50,7 @@ pub fn main(args: &SimulateArgs) -> Result<ExitStatus, CliError> {
     let target = find_target(&catalog, name)?;
     let config = args.simulator.to_options().simulator_config(target, &catalog, args.seed)?;
     let request_count = Arc::new(AtomicU64::new(0));
-    multi_thread_runtime()?.block_on(async {
+    run_to_end(multi_thread_runtime()?, async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
         let listener = TcpListener::bind(address).await.map_err(|source| CliError::CannotListen {
             address,

@@ -10,7 +10,7 @@ use crate::cli::args::baseline::LoadedBaseline;
 use crate::cli::args::send::SendArgs;
 use crate::cli::args::simulator::SimulatorOptions;
 use crate::cli::clock::current_timestamp;
-use crate::cli::runtime::multi_thread_runtime;
+use crate::cli::runtime::{multi_thread_runtime, run_to_end};
 use crate::cli::session::connection::EndpointConnection;
 use crate::cli::session::preflight::PreflightResult;
 use crate::cli::session::shared::SharedState;
@@ -71,7 +71,7 @@ impl TargetRun {
     }
 
     fn run(&self) -> Result<Results, CliError> {
-        multi_thread_runtime()?.block_on(self.run_async())
+        run_to_end(multi_thread_runtime()?, self.run_async())
     }
 
     async fn run_async(&self) -> Result<Results, CliError> {
