@@ -75,6 +75,9 @@ pub struct Experiment {
     /// Merged into the treatment after an unusable trial, so that the model is more likely to act.
     #[serde(default)]
     pub insist: Option<Arm>,
+    /// Decides the row at an endpoint that follows no instruction, if the treatment shows nothing.
+    #[serde(default)]
+    pub canned: Option<CannedTest>,
     /// The name of a screen that is sent before anything else.
     #[serde(default)]
     pub screen: Option<String>,
@@ -250,6 +253,7 @@ impl Experiment {
             negative: Arm::default(),
             treatment: None,
             insist: None,
+            canned: None,
             screen: None,
             screen_arms: None,
             variants: BTreeMap::new(),
@@ -279,6 +283,19 @@ impl Experiment {
             faults: BTreeMap::new(),
         }
     }
+}
+
+/// A test for endpoints whose responses do not depend on the prompt.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CannedTest {
+    /// The request with the field, instead of the treatment.
+    pub arm: Arm,
+    /// Matches a response that shows the effect of the field.
+    pub effect: MessagePredicate,
+    /// The opposite effect. A response with neither is unusable.
+    pub contrary: MessagePredicate,
 }
 
 /// How several verdicts of variants become one.

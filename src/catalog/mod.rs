@@ -30,8 +30,8 @@ pub use crate::catalog::claim_changes::{ClaimChange, claim_changes};
 pub use crate::catalog::credential_source::CredentialSource;
 pub use crate::catalog::error::{CaseError, CaseErrors, SourceLocation};
 pub use crate::catalog::experiment::{
-    AcceptedMeans, ChallengeRule, ChanceRate, CombineRule, Experiment, ExperimentFile, LimitRequirement, PartialEffect,
-    SamplingTest, TreatmentVariant,
+    AcceptedMeans, CannedTest, ChallengeRule, ChanceRate, CombineRule, Experiment, ExperimentFile, LimitRequirement,
+    PartialEffect, SamplingTest, TreatmentVariant,
 };
 pub use crate::catalog::field_location::{FieldLocation, FieldSpec, SupportedBehaviour};
 pub use crate::catalog::gateway_row::{
@@ -53,5 +53,5 @@ pub use crate::catalog::target::{
 };
 pub use crate::catalog::target_list::{ListedTarget, TargetList};
 pub use crate::catalog::target_revision::{TargetFile, TargetRevision};
-pub use crate::catalog::template::{CITIES, TemplateSegment, VARIABLES, parse_template};
+pub use crate::catalog::template::{CITIES, TemplateSegment, VARIABLES, parse_template, variable_names};
 pub use crate::catalog::validate::{collect_predicate_variables, collect_variables};

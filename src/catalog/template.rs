@@ -30,6 +30,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("model", "the requested model"),
     ("overflow", "a text with more tokens than the claimed context, for any tokenizer"),
     ("max_output_tokens", "the claimed maximum response, in tokens"),
+    ("response.word", "a word in the middle of the response before it, in a `then` and in the tests of a response"),
     ("first.content", "the content of the first response of a trial in two steps"),
 ];
 

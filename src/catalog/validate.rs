@@ -101,6 +101,10 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
     );
     say(e.effect.is_some() && !has_treatment, "`effect` needs a `treatment` or `variants`");
     say(e.effect.is_none() && e.contrary.is_some(), "`contrary` needs an `effect`");
+    say(
+        e.canned.is_some() && (e.effect.is_none() || e.treatment.is_none()),
+        "`canned` needs an `effect` and a `treatment`",
+    );
     say(e.effect.is_none() && !e.partial.is_empty(), "`partial` needs an `effect`");
     say(e.effect.is_none() && e.meter.is_some(), "`meter` needs an `effect`");
     say(
@@ -206,6 +210,7 @@ fn collect_arms(e: &Experiment) -> Vec<(&str, &Arm)> {
     let mut arms: Vec<(&str, &Arm)> = vec![("negative", &e.negative)];
     arms.extend(e.treatment.iter().map(|a| ("treatment", a)));
     arms.extend(e.insist.iter().map(|a| ("insist", a)));
+    arms.extend(e.canned.iter().map(|canned| ("canned", &canned.arm)));
     arms.extend(e.positive.iter().map(|a| ("positive", a)));
     arms.extend(e.challenge.iter().map(|a| ("challenge", a)));
     for variant in e.variants.values() {
@@ -258,6 +263,7 @@ fn visit_texts(e: &Experiment, visit: &mut dyn FnMut(&str)) {
         visit(text);
     }
     e.partial.iter().for_each(|p| visit_predicate(&p.when, visit));
+    e.canned.iter().flat_map(|c| [&c.effect, &c.contrary]).for_each(|p| visit_predicate(p, visit));
     e.genuine.iter().flat_map(|g| [&g.when, &g.carries]).for_each(|p| visit_predicate(p, visit));
     e.reply.iter().chain(e.alternatives.iter().map(|o| &o.when)).for_each(|t| visit_response_predicate(t, visit));
 }

@@ -187,6 +187,7 @@ string_enum! {
         UsageCacheSum = "usage.cache-sum",
         UsageCacheMissing = "usage.cache-missing",
         UsageThinking = "usage.thinking",
+        InputConstant = "usage.input-constant",
         RepeatDiffers = "usage.repeat-differs",
         TwinDiffers = "usage.twin-differs",
         ErrorNotJson = "error.not-json",

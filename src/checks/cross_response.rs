@@ -1,7 +1,7 @@
 //! The checks across the responses of one run: [`check_across`].
 //!
 //! They find faults that no single response shows: a repeated id or signature, a prompt with two
-//! different token counts. Pure, and independent of the order of the responses: responses are
+//! different token counts, one count for all prompts. Pure, and independent of the order of the responses: responses are
 //! grouped by the compared value and sorted by the ids of their exchanges.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,7 @@ pub fn check_across<'a>(responses: impl IntoIterator<Item = CheckedResponse<'a>>
     check_message_ids(&responses, &mut found);
     check_call_ids(&responses, &mut found);
     check_token_counts(&responses, &mut found);
+    check_constant_counts(&responses, &mut found);
     found
 }
 
@@ -186,6 +187,48 @@ fn check_token_counts<'a>(responses: &[CheckedResponse<'a>], found: &mut CrossRe
             let detail = format!("not streamed: {} tokens, streamed: {} tokens", single.0, streamed.0);
             add_finding(ProtocolCheck::TwinDiffers, group.iter().flatten().map(|(id, _)| *id), &detail, found);
         }
+    }
+}
+
+/// The number of responses that must have the same count.
+const MIN_COUNTED_RESPONSES: usize = 10;
+/// How many times as long as the shortest prompt the longest one must be.
+const MIN_LENGTH_RATIO: usize = 4;
+
+/// Prompts of very different lengths cannot all have the same number of tokens.
+fn check_constant_counts<'a>(responses: &[CheckedResponse<'a>], found: &mut CrossResponseFindings<'a>) {
+    let mut counts = BTreeSet::new();
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for response in responses.iter().filter(|response| has_stable_token_count(response.request_body())) {
+        if let Some(total) = usage::total_input_tokens(&response.message["usage"]).filter(|total| *total > 0) {
+            counts.insert(total);
+            counted.push((response.id(), text_length(&response.request_body()["messages"])));
+        }
+    }
+    let lengths = || counted.iter().map(|(_, length)| *length).filter(|length| *length > 0);
+    let (Some(shortest), Some(longest), Some(total)) = (lengths().min(), lengths().max(), counts.pop_first()) else {
+        return;
+    };
+    if counts.is_empty() && counted.len() >= MIN_COUNTED_RESPONSES && longest / shortest >= MIN_LENGTH_RATIO {
+        let detail = format!(
+            "all {} responses have {total} input tokens, for prompts of {shortest} to {longest} characters",
+            counted.len()
+        );
+        add_finding(ProtocolCheck::InputConstant, counted.iter().map(|(id, _)| *id), &detail, found);
+    }
+}
+
+/// The number of characters of the texts in messages. Images and documents do not count.
+fn text_length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.chars().count(),
+        Value::Array(items) => items.iter().map(text_length).sum(),
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| matches!(key.as_str(), "content" | "text"))
+            .map(|(_, value)| text_length(value))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

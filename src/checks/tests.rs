@@ -144,6 +144,20 @@ fn two_response_findings(change: impl Fn(&mut [(Value, Value); 2])) -> Vec<Findi
     cross_response_findings(&responses)
 }
 
+/// The findings of ten responses to prompts of 5 to 50 characters, with this token count of each.
+fn prompt_count_findings(count: impl Fn(usize) -> usize) -> Vec<Finding> {
+    let responses = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|n: usize| {
+        let mut request_body = request(false);
+        request_body["messages"] = json!([{ "role": "user", "content": "Hello".repeat(n) }]);
+        let mut message = message();
+        (message["id"], message["stop_reason"]) = (format!("msg_{n}").into(), "end_turn".into());
+        message["content"] = json!([{ "type": "text", "text": "Hi." }]);
+        message["usage"] = json!({ "input_tokens": count(n), "output_tokens": 2 });
+        (request_body, message)
+    });
+    cross_response_findings(&responses)
+}
+
 /// The findings of a response to a prompt that contains only text.
 fn text_only_findings(change: impl Fn(&mut Value, &mut Value)) -> Vec<Finding> {
     let mut request_body =
@@ -397,6 +411,7 @@ fn check_examples() -> Vec<(ProtocolCheck, Vec<Finding>, &'static [ProtocolCheck
             message_findings(|m| m["usage"]["output_tokens_details"] = json!({ "thinking_tokens": 6 })),
             &[],
         ),
+        (C::InputConstant, prompt_count_findings(|_| 21), &[]),
         (
             C::RepeatDiffers,
             two_response_findings(|a| {
@@ -488,6 +503,12 @@ fn ids_have_an_area_and_kebab_case_words_and_are_unique() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), ProtocolCheck::ALL.len());
+}
+
+#[test]
+fn a_token_count_that_moves_once_is_not_constant() {
+    assert_eq!(prompt_count_findings(|n| if n == 10 { 22 } else { 21 }), []);
+    assert_eq!(prompt_count_findings(|_| 0), [], "another check reports counts of 0");
 }
 
 #[test]

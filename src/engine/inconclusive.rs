@@ -23,6 +23,8 @@ string_enum! {
         AlwaysOn = "always-on",
         /// This model does not show the effect, not even in the positive control.
         ModelDoesNotShow = "model-does-not-show",
+        /// Only a model can show the effect, and the endpoint follows no instruction.
+        NeedsModel = "needs-a-model",
         /// Responses vary so little that a sampling field cannot narrow them further.
         NoVariation = "no-variation",
         /// Two kinds of evidence contradict each other.
@@ -80,7 +82,7 @@ impl InconclusiveReason {
             Self::TrialLimit => Some("Try a stronger --model, or test the row again with --rerun"),
             Self::VariantsDisagree => Some("Test the row again with --rerun"),
             Self::TooFast => Some("Try a --model that generates more slowly"),
-            Self::AlwaysOn | Self::BoundNotSeen | Self::Blocked | Self::NotFinished => None,
+            Self::NeedsModel | Self::AlwaysOn | Self::BoundNotSeen | Self::Blocked | Self::NotFinished => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod dependencies;
 #[cfg(test)]
 mod fixtures;
 mod inconclusive;
+pub(crate) mod instructions;
 pub mod judge;
 pub mod plan;
 mod predicate;

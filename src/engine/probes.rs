@@ -1,13 +1,14 @@
 //! The probes: requests before the first row that apply to the whole run. They find the form in
 //! which the endpoint reads texts, what it does with unknown keys, and whether its token count
-//! includes content that no model reads.
+//! includes content that no model reads. [`instructions`] has the probe that finds out whether there
+//! is a model.
 //!
 //! The probes are arms like any other. Their trials have names of their own in the recording.
 
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Arm, Turn};
-use crate::engine::predicate;
+use crate::engine::instructions::{self, is_followed};
 use crate::engine::rules::RunFacts;
 use crate::engine::trial::CompletedTrial;
 use crate::recording::request_settings::TextForm;
@@ -35,14 +36,6 @@ fn to_object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
-    }
-}
-
-/// The arm with a code word in the user message.
-pub fn text_form_arm() -> Arm {
-    Arm {
-        ask: Some("Today's label is {{label}}. What is today's label? Reply with the label alone.".to_owned()),
-        ..Arm::default()
     }
 }
 
@@ -104,22 +97,13 @@ pub fn next_strictness_arms(trials: &[CompletedTrial], has_answer: bool) -> Vec<
 /// Maximum trials of each form, if the model does not follow the instruction.
 const MAX_TEXT_FORM_TRIALS: usize = 4;
 
-/// True if the response contains the code word and does not repeat the question.
-fn repeats_label(trial: &CompletedTrial) -> bool {
-    let label = trial.values.get("label").map_or("", String::as_str);
-    trial.message().is_some_and(|m| {
-        let text = m.text();
-        predicate::contains_words(&text, label) && !predicate::contains_words(&text, "what is today's label")
-    })
-}
-
 /// The form of texts, after these trials of the text form probe. `Err` is the arm that is still
 /// needed: `Treatment` for strings, `Positive` for blocks. The first examples of all client
 /// libraries use strings, so the result is blocks only if the endpoint reads blocks and not
 /// strings.
 pub fn text_form(trials: &[CompletedTrial]) -> Result<TextForm, ArmKind> {
     let filter_arm = |arm: ArmKind| trials.iter().filter(move |t| t.arm == arm);
-    let is_read = |arm: ArmKind| filter_arm(arm).any(repeats_label);
+    let is_read = |arm: ArmKind| filter_arm(arm).any(is_followed);
     let is_rejected =
         filter_arm(ArmKind::Treatment).any(|t| matches!(t.responses.first(), Some(InterpretedExchange::HttpError(_))));
     let (strings, blocks) = (filter_arm(ArmKind::Treatment).count(), filter_arm(ArmKind::Positive).count());
@@ -150,14 +134,20 @@ pub fn has_no_response(trials: &[CompletedTrial]) -> bool {
     trials.iter().any(|t| matches!(t.responses.last(), Some(InterpretedExchange::NoResponse(_))))
 }
 
-/// The facts from the trials of the strictness probe (`trials`) and of the text form probe
-/// (`text_form_trials`).
-pub fn run_facts(
-    confidence: f64,
-    seed: u64,
-    trials: &[CompletedTrial],
-    text_form_trials: &[CompletedTrial],
-) -> RunFacts {
+/// The trials of all probes.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeTrials<'a> {
+    /// The trials of the text form probe.
+    pub text_form: &'a [CompletedTrial],
+    /// The trials of the instruction probe.
+    pub instructions: &'a [CompletedTrial],
+    /// The trials of the strictness probe.
+    pub strictness: &'a [CompletedTrial],
+}
+
+/// The facts from the trials of the probes.
+pub fn run_facts(confidence: f64, seed: u64, probes: ProbeTrials<'_>) -> RunFacts {
+    let trials = probes.strictness;
     let find_place = |n: u8| trials.iter().find(|t| t.arm == ArmKind::Challenge(n));
     let both = find_place(PLACE_TOP_LEVEL_AND_BLOCK).filter(|t| t.message().is_some());
     let reaction = |n: u8| match both.filter(|_| n != PLACE_TOOL).or(find_place(n)).and_then(|t| t.responses.last()) {
@@ -187,7 +177,8 @@ pub fn run_facts(
             tool: reaction(PLACE_TOOL),
             block: reaction(PLACE_BLOCK),
         },
-        model_reads_prompt: text_form_trials.iter().any(repeats_label),
+        model_reads_prompt: probes.text_form.iter().chain(probes.instructions).any(is_followed),
+        unfollowed: instructions::unfollowed_instructions(probes.text_form, probes.instructions),
         seed,
         min_trials: 1,
         is_inconsistent: false,

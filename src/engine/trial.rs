@@ -138,8 +138,17 @@ impl CompletedTrial {
                 | InterpretedExchange::NoResponse(_) => None,
             })
         };
-        let Some(effect) = &experiment.effect else { return TrialOutcome::NoSignal };
         let any = |p| messages().any(|m| matches(p, m, &self.values));
+        if let Some(canned) = experiment.canned.as_ref().filter(|_| self.arm == ArmKind::Canned) {
+            return if any(&canned.effect) {
+                TrialOutcome::EffectPresent { partial: None }
+            } else if any(&canned.contrary) {
+                TrialOutcome::EffectAbsent
+            } else {
+                TrialOutcome::NoSignal
+            };
+        }
+        let Some(effect) = &experiment.effect else { return TrialOutcome::NoSignal };
         if any(effect) {
             return TrialOutcome::EffectPresent { partial: None };
         }

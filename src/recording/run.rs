@@ -127,6 +127,8 @@ pub enum ArmKind {
     After,
     /// With the field and a stronger instruction to show its effect.
     Insist,
+    /// The field in a request that decides even if the endpoint follows no instruction.
+    Canned,
     /// The same information in a way that is known to work.
     Positive,
     /// The fields of several rows in one request, with valid values.
@@ -152,6 +154,7 @@ impl fmt::Display for ArmKind {
             Self::Treatment => f.write_str("treatment"),
             Self::After => f.write_str("after"),
             Self::Insist => f.write_str("insist"),
+            Self::Canned => f.write_str("canned"),
             Self::Positive => f.write_str("positive"),
             Self::Screen => f.write_str("screen"),
             Self::ScreenChallenge => f.write_str("screen-challenge"),

@@ -144,7 +144,7 @@ fn validate_summary(name: &str, results: &Results) -> Result<(), ParseError> {
 /// The number of counts in files of version 1, which come first.
 const COUNTS_OF_V1: usize = 10;
 
-fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 20] {
+fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 21] {
     // Destructured, so that the compiler reports a new count that is missing here.
     let ResultsSummary {
         rows,
@@ -158,6 +158,7 @@ fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 20] {
         undetermined,
         unclaimed,
         blocked,
+        needs_model,
         verdicts,
         met_by,
     } = *summary;
@@ -174,6 +175,7 @@ fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 20] {
         ("undetermined", undetermined),
         ("unclaimed", unclaimed),
         ("blocked", blocked),
+        ("needs_model", needs_model),
         ("supported", supported),
         ("validated", validated),
         ("accepted", accepted),

@@ -62,6 +62,10 @@ pub struct Results {
     /// True if the endpoint treats equal requests differently. Each verdict then uses more trials.
     #[serde(default)]
     pub unsteady: bool,
+    /// The instructions of the start of the run, if the endpoint followed none of them; absent if it
+    /// followed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfollowed: Option<UnfollowedInstructions>,
     /// What happened to the whole run: requests that were rejected for reasons that have nothing to
     /// do with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -294,6 +298,29 @@ string_enum! {
     }
 }
 
+/// Instructions with random answers that the endpoint did not follow. Rows whose effect only a model
+/// can show are then inconclusive (`needs-a-model`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct UnfollowedInstructions {
+    /// What the endpoint does instead.
+    pub kind: UnfollowedKind,
+    /// The number of instructions with a usable response.
+    pub asked: u64,
+}
+
+string_enum! {
+    /// What an endpoint does that follows no instruction.
+    pub enum UnfollowedKind {
+        /// It returns at most two different texts.
+        Canned = "canned",
+        /// It returns the prompt.
+        Echo = "echo",
+        /// It returns different texts.
+        Varied = "varied",
+    }
+}
+
 /// The number of rows with each outcome and each kind of verdict.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -321,6 +348,9 @@ pub struct ResultsSummary {
     /// Inconclusive rows that other rows block.
     #[serde(default)]
     pub blocked: u64,
+    /// Inconclusive rows that need a model, at an endpoint that follows no instruction.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub needs_model: u64,
     /// The number of decided rows with each verdict.
     #[serde(default)]
     pub verdicts: VerdictTally,
@@ -377,6 +407,7 @@ impl ResultsSummary {
             }
             summary.decided += u64::from(row.verdict.status.is_decided());
             summary.blocked += u64::from(row.verdict.code.as_deref() == Some("blocked"));
+            summary.needs_model += u64::from(row.verdict.code.as_deref() == Some("needs-a-model"));
             match row.met_by() {
                 Some(VerdictStatus::Supported) => met_by.supported += 1,
                 Some(VerdictStatus::Validated) => met_by.validated += 1,
@@ -751,6 +782,7 @@ impl Results {
             repeats: None,
             strictness: EndpointStrictness::default(),
             unsteady: false,
+            unfollowed: None,
             notes: Vec::new(),
             summary: ResultsSummary::default(),
             baseline: None,

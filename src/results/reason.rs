@@ -121,6 +121,7 @@ define_reasons! {
     ControlFailed { why: String } = "no effect, and the positive control failed: {why}";
     InstructionNotFollowed { trials: u64 } =
         "this model does not follow the instruction even in a plain prompt (0 of {trials})";
+    NeedsModel { asked: u64 } = "the row needs a model, and the endpoint followed 0 of {asked} instructions";
     NoControl { responses: ResponseCount } =
         "no effect in {responses}, and the row has no control that shows what this model can do";
     NoEffectAndNotChecked { responses: ResponseCount, because: Box<ReasonData> } =

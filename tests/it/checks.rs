@@ -137,6 +137,7 @@ fn additional_requests() -> Vec<Request> {
         build_request("Count from 1 to 30.", json!({"stream": true, "thinking": thinking})),
         build_request(count, json!({"stream": true, "stop_sequences": ["7"]})),
         build_request(count, json!({"stream": true, "max_tokens": 16})),
+        build_request(&format!("{} {count}", "These words mean nothing.".repeat(4)), json!({"stream": true})),
     ];
     // Many, because some faults occur at random and must occur at least once.
     for more in [json!({}), json!({"stream": true})] {

@@ -10,6 +10,7 @@ mod adversaries;
 mod architecture;
 mod baseline;
 mod binary;
+mod canned;
 mod cases;
 mod check;
 mod checks;

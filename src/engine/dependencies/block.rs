@@ -15,16 +15,19 @@ pub(super) struct BlockingStatus {
     status: VerdictStatus,
     /// The row where the chain of blocked rows begins.
     root: String,
+    /// True if the row is open only because the endpoint follows no instruction.
+    needs_model: bool,
 }
 
 impl BlockingStatus {
     /// The status of a row after this step.
     pub fn new(row: &str, step: &Step) -> Self {
         match step {
-            Step::Run(_) => Self { status: VerdictStatus::Skipped, root: row.to_owned() },
+            Step::Run(_) => Self { status: VerdictStatus::Skipped, root: row.to_owned(), needs_model: false },
             Step::Decided(verdict) => Self {
                 status: verdict.status,
                 root: verdict.blocked_by.first().map_or(row, |blocking| &blocking.root).to_owned(),
+                needs_model: has_code(verdict, InconclusiveReason::NeedsModel),
             },
         }
     }
@@ -111,7 +114,10 @@ pub(super) fn revise_verdict(
     for edge in edges {
         let found = find_status(&edge.row);
         let status = found.as_ref().map(|found| found.status);
-        if !is_blocking(experiment, &verdict, edge, status) {
+        // A row that waits for a model leaves no doubt about a row that is decided without one.
+        let is_needed = experiment.depends_on.iter().any(|needed| *needed == edge.row);
+        let is_without_model = found.as_ref().is_some_and(|found| found.needs_model) && !is_needed;
+        if is_without_model || !is_blocking(experiment, &verdict, edge, status) {
             continue;
         }
         match found {

@@ -12,8 +12,10 @@ use crate::checks;
 use crate::checks::CheckedExchange;
 use crate::engine::dependencies::edges::RequestTemplates;
 use crate::engine::dependencies::{RowTrials, decide_rows};
+use crate::engine::instructions::INSTRUCTION_PROBE;
 use crate::engine::judge::disturbances::{describe_trouble, disturbance_notes};
 use crate::engine::judge::findings::RunFindings;
+use crate::engine::probes::ProbeTrials;
 use crate::engine::request::sent::SentRequest;
 use crate::engine::rules::{Step, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
@@ -48,12 +50,11 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     }
     let index = ExchangeIndex::new(recording);
     let probe = probes::probe_experiment();
-    let mut facts = probes::run_facts(
-        header.confidence,
-        header.seed,
-        &index.trials(probes::STRICTNESS_PROBE, &probe),
-        &index.trials(probes::TEXT_FORM_PROBE, &probe),
-    );
+    let [text_form_trials, instruction_trials, strictness_trials] =
+        [probes::TEXT_FORM_PROBE, INSTRUCTION_PROBE, probes::STRICTNESS_PROBE].map(|row| index.trials(row, &probe));
+    let probe_trials =
+        ProbeTrials { text_form: &text_form_trials, instructions: &instruction_trials, strictness: &strictness_trials };
+    let mut facts = probes::run_facts(header.confidence, header.seed, probe_trials);
     facts.server_errors_pass = recording.exchanges.iter().any(has_passed_server_error);
     let mut row_trials = Vec::new();
     for id in &header.rows {
@@ -64,7 +65,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     facts.is_inconsistent = row_trials
         .iter()
         .any(|(row, trials)| rules::is_inconsistent(&rules::next_step(&row.experiment, trials, &facts)));
-    let text_form = probes::text_form(&index.trials(probes::TEXT_FORM_PROBE, &probe)).unwrap_or_default();
+    let text_form = probes::text_form(&text_form_trials).unwrap_or_default();
     let templates = RequestTemplates { settings: &header.settings, text_form };
     let rows: Vec<RowTrials<'_>> =
         row_trials.iter().map(|(row, trials)| RowTrials { experiment: &row.experiment, trials }).collect();
@@ -98,6 +99,7 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     results.shard.clone_from(&header.scope.shard);
     results.strictness = facts.strictness;
     results.unsteady = facts.is_inconsistent;
+    results.unfollowed.clone_from(&facts.unfollowed);
     results.notes = disturbance_notes(recording);
     results.set_rows(row_results);
     results.findings = findings.without_dependencies(&header.scope.beside);
@@ -324,7 +326,7 @@ impl<'a> ExchangeIndex<'a> {
             |t: &CompletedTrial| matches!(t.outcome(experiment), TrialOutcome::Failed(_) | TrialOutcome::Malformed(_));
         let is_challenge = |t: &CompletedTrial| matches!(t.arm, ArmKind::Challenge(_) | ArmKind::ScreenChallenge);
         let has_field = |t: &CompletedTrial| {
-            matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Narrow | ArmKind::Screen)
+            matches!(t.arm, ArmKind::Treatment | ArmKind::Insist | ArmKind::Canned | ArmKind::Narrow | ArmKind::Screen)
         };
         let is_negative = |t: &CompletedTrial| t.arm == ArmKind::Negative;
         let record = match (verdict.status, verdict.evidence) {

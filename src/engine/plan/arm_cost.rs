@@ -120,6 +120,7 @@ pub(super) fn max_trials(experiment: &Experiment, arm: ArmKind) -> u32 {
         ArmKind::Negative => effect::MAX_NEGATIVE_TRIALS,
         ArmKind::Treatment
         | ArmKind::Insist
+        | ArmKind::Canned
         | ArmKind::Positive
         | ArmKind::Narrow
         | ArmKind::Wide

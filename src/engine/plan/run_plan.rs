@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::catalog::{Arm, CatalogRow, Experiment, TargetPrices};
 use crate::client::RequestCost;
+use crate::engine::instructions::{MAX_INSTRUCTION_REQUESTS, instruction_arms, label_arm};
 use crate::engine::plan::arm_cost::{ArmCost, plan_context};
 use crate::engine::plan::cost::{max_billed_output_tokens, max_cost};
 use crate::engine::plan::estimate::{RowEstimates, TokenUse};
@@ -194,10 +195,10 @@ fn plan_probes(max_row_requests: u64, input: &PlanInput<'_>, estimates: &RowEsti
         let request = build_request(&probe, &[arm], plan_context(input.settings, &values)).request;
         max_cost(&request, input.settings).input
     };
-    let probe_requests = TEXT_FORM_REQUESTS.1 + STRICTNESS_REQUESTS.1;
+    let probe_requests = TEXT_FORM_REQUESTS.1 + MAX_INSTRUCTION_REQUESTS + STRICTNESS_REQUESTS.1;
     let liveness_requests = (max_row_requests + probe_requests) / MAX_NO_RESPONSE;
-    let strictness_input = probes::strictness_arms().iter().map(max_input).max().unwrap_or_default();
-    let input_tokens = strictness_input.max(max_input(&probes::text_form_arm()));
+    let arms = probes::strictness_arms().into_iter().chain(instruction_arms()).chain([label_arm()]);
+    let input_tokens = arms.map(|arm| max_input(&arm)).max().unwrap_or_default();
     let output_tokens = max_billed_output_tokens(u64::from(input.settings.answer_tokens), input.settings);
     let requests = probe_requests + liveness_requests;
     let max = RequestCost { requests, input: requests * input_tokens, output: requests * output_tokens };

@@ -24,6 +24,7 @@ pub fn layers<'a>(experiment: &'a Experiment, variant: Option<&str>, arm: ArmKin
         ArmKind::Negative | ArmKind::After => over_base(vec![Some(negative)]),
         ArmKind::Treatment => over_base(vec![treatment]),
         ArmKind::Insist => over_base(vec![treatment, experiment.insist.as_ref()]),
+        ArmKind::Canned => over_base(vec![experiment.canned.as_ref().map(|canned| &canned.arm)]),
         ArmKind::Positive => {
             over_base(vec![own_variant.and_then(|v| v.positive.as_ref()).or(experiment.positive.as_ref())])
         }
@@ -62,6 +63,7 @@ pub fn arms(experiment: &Experiment) -> Vec<(Option<&str>, ArmKind)> {
         ArmKind::ScreenChallenge,
         ArmKind::Treatment,
         ArmKind::Insist,
+        ArmKind::Canned,
         ArmKind::Positive,
         ArmKind::Narrow,
         ArmKind::Wide,

@@ -9,16 +9,38 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::catalog::{EchoBack, FollowUp};
+use crate::catalog::{EchoBack, FollowUp, variable_names};
 use crate::engine::predicate::matches;
 use crate::engine::request::build::{BuildContext, fill_content, request_filler};
-use crate::variables::fill::merge_objects;
+use crate::variables::fill::{TemplateFiller, merge_objects};
 use crate::wire::exchange::Request;
 use crate::wire::message::Message;
+
+/// The variable with a word of the response.
+pub(crate) const RESPONSE_WORD: &str = "response.word";
+
+/// The word of a response that a request contains: the longest one after the first. `None` if the
+/// request contains none, or if the response has no such word.
+pub(crate) fn response_word(then: &FollowUp, response: &Message) -> Option<String> {
+    if !needs_word(then) {
+        return None;
+    }
+    let text = response.text();
+    let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    let words: Vec<&str> = words.skip(1).filter(|word| word.chars().all(char::is_alphabetic)).collect();
+    // Of equally long words, the first one counts.
+    words.into_iter().rev().max_by_key(|word| word.len()).filter(|word| !word.is_empty()).map(str::to_owned)
+}
+
+fn needs_word(then: &FollowUp) -> bool {
+    let body = Value::Object(then.body.clone()).to_string();
+    variable_names(&body).any(|name| name == RESPONSE_WORD)
+}
 
 /// True if a response contains everything that the next request sends back.
 pub(crate) fn has_next(then: &FollowUp, response: &Message, values: &BTreeMap<String, String>) -> bool {
     !response.content.is_empty()
+        && (!needs_word(then) || response_word(then, response).is_some())
         && then.when.as_ref().is_none_or(|when| matches(when, response, values))
         && (then.results.is_none() || response.blocks("tool_use").next().is_some())
 }
@@ -31,7 +53,12 @@ pub(crate) fn next_request(
     context: BuildContext<'_>,
 ) -> Request {
     let has_random_values = Cell::new(false);
-    let filler = request_filler(context, &has_random_values);
+    let request_values = request_filler(context, &has_random_values);
+    let word = response_word(then, response);
+    let filler = TemplateFiller(|name: &str| match (name, &word) {
+        (RESPONSE_WORD, Some(word)) => Value::from(word.as_str()),
+        _ => (request_values.0)(name),
+    });
     let mut request = previous.clone();
     let Value::Object(body) = &mut request.body else { return request };
     merge_objects(body, &filler.fill_object(&then.body));
@@ -97,6 +124,20 @@ mod tests {
             assert_eq!(other.len(), signature.len());
             assert_eq!(other == signature, signature.is_empty());
         }
+    }
+
+    #[test]
+    fn a_request_can_contain_a_word_of_the_response() {
+        let body = json!({ "stop_sequences": ["{{response.word}}"] });
+        let then = FollowUp { body: body.as_object().unwrap().clone(), ..FollowUp::default() };
+        let word = |then: &FollowUp, text: &str| {
+            let content = vec![json!({ "type": "text", "text": text })];
+            response_word(then, &Message { content, ..Message::default() })
+        };
+        assert_eq!(word(&then, "Hello! How can I help you, today?").as_deref(), Some("today"));
+        assert_eq!(word(&then, "Understood 4821 req_17 no-one"), None);
+        assert_eq!(word(&then, "OK"), None);
+        assert_eq!(word(&FollowUp::default(), "Hello you"), None, "the request has no such word");
     }
 
     #[test]

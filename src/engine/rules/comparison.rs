@@ -61,6 +61,10 @@ pub(crate) fn next_step(
     {
         return step;
     }
+    // Only a model repeats a text, or writes a long response where the other is short.
+    if facts.lacks_model() && matches!(comparison, ArmComparison::Repeats(_) | ArmComparison::Gradual) {
+        return Step::needs_model(facts);
+    }
     let arms = ComparedArms {
         treatment,
         negative: match usable_trials(experiment, ArmKind::Negative, trials, facts, may_be_empty) {
@@ -69,7 +73,7 @@ pub(crate) fn next_step(
         },
     };
     match comparison {
-        ArmComparison::Agree(aspects) => arms.compare_aspects(aspects, needed),
+        ArmComparison::Agree(aspects) => arms.compare_aspects(aspects, needed, facts),
         ArmComparison::Grows(by) => arms.compare_counts(needed, |with, without| compare_growth(with, without, *by)),
         ArmComparison::Shrinks(by) => {
             arms.compare_counts(needed, |with, without| compare_shrinkage(with, without, *by))
@@ -111,7 +115,7 @@ fn usable_trials<'a>(
     let is_usable = |t: &&CompletedTrial| !t.message().is_some_and(is_unusable) && !t.is_incomplete(experiment);
     let usable: Vec<&CompletedTrial> = arm_trials.iter().copied().filter(is_usable).collect();
     let why = format!("the {arm} requests got empty responses or refusals of the model");
-    match usable_response_step(arm_trials.len(), usable.len(), &why, || Step::run(arm)) {
+    match usable_response_step(arm_trials.len(), usable.len(), &why, facts, || Step::run(arm)) {
         Some(step) => Err(Box::new(step)),
         None => Ok(usable),
     }
@@ -206,7 +210,7 @@ impl<'a> ComparedArms<'a> {
     }
 
     /// Every aspect must be the same in at least one response of either arm.
-    fn compare_aspects(&self, aspects: &[ResponseAspect], needed: usize) -> Step {
+    fn compare_aspects(&self, aspects: &[ResponseAspect], needed: usize, facts: &RunFacts) -> Step {
         let messages =
             |trials: &[&'a CompletedTrial]| -> Vec<&'a Message> { trials.iter().filter_map(|t| t.message()).collect() };
         let (with, without) = (messages(&self.treatment), messages(&self.negative));
@@ -215,6 +219,9 @@ impl<'a> ComparedArms<'a> {
         }
         let comparisons: Vec<(ResponseAspect, Option<SampleComparison>)> =
             aspects.iter().map(|aspect| (*aspect, compare_aspect(*aspect, &with, &without))).collect();
+        if facts.lacks_model() && comparisons.iter().any(|(_, comparison)| comparison.is_none()) {
+            return Step::needs_model(facts);
+        }
         let trials_for = |(aspect, comparison): &(ResponseAspect, Option<SampleComparison>)| match comparison {
             Some(SampleComparison::Shared) => needed,
             _ if *aspect == ResponseAspect::InputTokens => MIN_DIFFERING_COUNTS.max(needed),

@@ -10,6 +10,7 @@ mod bayes;
 pub(crate) mod comparison;
 pub(crate) mod effect;
 mod known_answer;
+mod missing_model;
 mod prediction;
 pub(crate) mod response;
 pub(crate) mod sampling;
@@ -22,6 +23,7 @@ mod variants;
 
 use crate::catalog::{CombineRule, Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
+use crate::engine::rules::missing_model::name_missing_model;
 pub use crate::engine::rules::prediction::predict_trials;
 pub(super) use crate::engine::rules::step::{
     MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, blocked_verdict, is_named_rejection, unfinished_verdict,
@@ -103,7 +105,9 @@ fn apply_rule(experiment: &Experiment, trials: &[CompletedTrial], facts: &RunFac
         validation::next_step(experiment, trials, facts)
     };
     match step {
-        Step::Decided(verdict) => Step::Decided(revise(None, grade_verdict(experiment, verdict))),
+        Step::Decided(verdict) => {
+            Step::Decided(revise(None, grade_verdict(experiment, name_missing_model(experiment, verdict, facts))))
+        }
         Step::Run(trial) => Step::Run(trial),
     }
 }
@@ -126,7 +130,9 @@ fn next_variant_step(
     };
     match step {
         Step::Run(trial) => Step::Run(trial),
-        Step::Decided(verdict) => Step::Decided(grade_verdict(experiment, verdict)),
+        Step::Decided(verdict) => {
+            Step::Decided(grade_verdict(experiment, name_missing_model(experiment, verdict, facts)))
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn next_step(
     let (unusable, usable): (Vec<_>, Vec<_>) =
         classified_responses.iter().partition(|response| response.kind == ResponseKind::Unusable);
     let why = unusable.last().map_or("", |response| response.reason.as_str());
-    if let Some(step) = usable_response_step(classified_responses.len(), usable.len(), why, repeat) {
+    if let Some(step) = usable_response_step(classified_responses.len(), usable.len(), why, facts, repeat) {
         return step;
     }
     let Some(last) = usable.last() else { return repeat() };

@@ -62,6 +62,16 @@ pub(crate) fn next_step(
     trials: &[CompletedTrial],
     facts: &RunFacts,
 ) -> Step {
+    if facts.lacks_model() {
+        // One request shows whether the field is rejected.
+        match trials.iter().find(|trial| trial.arm == ArmKind::Narrow) {
+            None => return Step::run(ArmKind::Narrow),
+            Some(trial) if count_outcomes(experiment, iter::once(trial)).response_count() > 0 => {
+                return Step::needs_model(facts);
+            }
+            Some(_) => {}
+        }
+    }
     let plain = ResponseSamples::collect(trials, ArmKind::Negative, ArmKind::Narrow, test.answers.as_ref());
     if let Some(step) = plain.first_problem(experiment, facts) {
         return step;

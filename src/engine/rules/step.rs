@@ -6,7 +6,8 @@ use crate::catalog::{Experiment, VerdictStatus};
 use crate::engine::inconclusive::InconclusiveReason;
 use crate::recording::run::ArmKind;
 use crate::results::model::{
-    BlockingRow, DependencyRole, EndpointStrictness, EvidenceKind, OwnVerdict, UnknownKeyReaction, Verdict,
+    BlockingRow, DependencyRole, EndpointStrictness, EvidenceKind, OwnVerdict, UnfollowedInstructions,
+    UnknownKeyReaction, Verdict,
 };
 use crate::results::reason::{ReasonData, ReportedError};
 use crate::variables::hash;
@@ -38,6 +39,9 @@ pub struct RunFacts {
     pub strictness: EndpointStrictness,
     /// True if the model has repeated something from the user message.
     pub model_reads_prompt: bool,
+    /// The instructions of the probes, if the endpoint followed none of them. No response can then
+    /// show an effect that needs a model.
+    pub unfollowed: Option<UnfollowedInstructions>,
     /// The seed of the run. It chooses the rows that get an extra trial.
     pub seed: u64,
     /// The minimum number of trials of each deciding arm.
@@ -57,6 +61,11 @@ impl RunFacts {
         let is_chosen = hash(format_args!("{}/{row}", self.seed)).is_multiple_of(EXTRA_TRIAL_ROW_INTERVAL);
         let consistency = if self.is_inconsistent { MIN_TRIALS_IF_INCONSISTENT } else { 1 };
         consistency.max(self.min_trials).max(1 + u32::from(is_chosen))
+    }
+
+    /// True if the endpoint follows no instruction.
+    pub(super) fn lacks_model(&self) -> bool {
+        self.unfollowed.is_some()
     }
 
     /// The same facts, but each deciding arm needs at least three trials.
@@ -88,6 +97,12 @@ impl Step {
     /// The verdict of a row that cannot be decided.
     pub(super) fn inconclusive(code: InconclusiveReason, observed: impl Into<ReasonData>) -> Self {
         Self::Decided(inconclusive_verdict(code, observed))
+    }
+
+    /// The verdict of a row that needs a model, at an endpoint that follows no instruction.
+    pub(super) fn needs_model(facts: &RunFacts) -> Self {
+        let asked = facts.unfollowed.as_ref().map_or(0, |unfollowed| unfollowed.asked);
+        Self::inconclusive(InconclusiveReason::NeedsModel, ReasonData::NeedsModel { asked })
     }
 
     /// The verdict of a row whose request was both accepted and rejected.

@@ -188,9 +188,12 @@ pub(super) fn usable_response_step(
     total: usize,
     usable: usize,
     why: &str,
+    facts: &RunFacts,
     repeat_trial: impl FnOnce() -> Step,
 ) -> Option<Step> {
-    let (unusable, limit) = (total - usable, MAX_UNUSABLE_TRIALS as usize);
+    // Without a model, another response is not usable either.
+    let limit = if facts.lacks_model() { 1 } else { MAX_UNUSABLE_TRIALS as usize };
+    let unusable = total - usable;
     if unusable > limit + usable || usable == 0 && unusable >= limit {
         Some(Step::inconclusive(
             InconclusiveReason::UnusableTrials,

@@ -248,7 +248,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         if probes::has_no_response(text_form_trials) {
             return None;
         }
-        let mut facts = self.probe_strictness(text_form_trials).await?;
+        let mut facts = self.find_facts(text_form_trials).await?;
         let templates = RequestTemplates { settings: &self.options.settings, text_form: self.text_form };
         let mut finished = Vec::new();
         let mut pending: Vec<StartedRow> = (0..row_count).map(|row| (row, Vec::new())).collect();

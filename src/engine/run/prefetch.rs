@@ -56,7 +56,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         experiments.sort_by_key(|experiment| Reverse(estimate_requests(experiment)));
         let mut prefetches = Vec::new();
         for experiment in experiments {
-            // No first trial depends on the facts of the run.
+            // If there is a model, no first trial depends on the facts of the run.
             let first = rules::predict_trials(experiment, &[], &RunFacts::default()).into_iter().next();
             let Some(key) = first.map(|first| first.key(experiment)).filter(can_prefetch) else { continue };
             let Some(slot) = self.scheduler.take_free_slot() else { break };

@@ -4,7 +4,8 @@
 use futures_util::future::join_all;
 
 use crate::client::MessagesEndpoint;
-use crate::engine::probes;
+use crate::engine::instructions::{INSTRUCTION_PROBE, label_arm, next_instruction};
+use crate::engine::probes::{self, ProbeTrials};
 use crate::engine::rules::RunFacts;
 use crate::engine::run::RowRunner;
 use crate::engine::run::scheduler::RowPriority;
@@ -15,7 +16,7 @@ use crate::recording::run::{ArmKind, TrialKey};
 impl<E: MessagesEndpoint> RowRunner<'_, E> {
     /// Finds the form of texts that the endpoint reads. All later requests use it.
     pub(super) async fn probe_text_form(&mut self) -> Vec<CompletedTrial> {
-        let (probe, text_form_arm) = (probes::probe_experiment(), probes::text_form_arm());
+        let (probe, text_form_arm) = (probes::probe_experiment(), label_arm());
         let mut trials: Vec<CompletedTrial> = Vec::new();
         loop {
             let arm = match probes::text_form(&trials) {
@@ -42,9 +43,23 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         }
     }
 
-    /// Runs the strictness probe. `None` if the simple request gets no message: then no row can be
-    /// decided, and nothing more is sent.
-    pub(super) async fn probe_strictness(&self, text_form_trials: &[CompletedTrial]) -> Option<RunFacts> {
+    /// Sends further instructions if the endpoint followed none so far. `None` if the run ends.
+    async fn probe_instructions(&self, text_form_trials: &[CompletedTrial]) -> Option<Vec<CompletedTrial>> {
+        let probe = probes::probe_experiment();
+        let mut trials: Vec<CompletedTrial> = Vec::new();
+        while let Some((arm, instruction)) = next_instruction(text_form_trials, &trials) {
+            let earlier_trials = trials.iter().filter(|trial| trial.arm == arm).count() as u32;
+            let key = TrialKey { row: INSTRUCTION_PROBE.to_owned(), variant: None, arm, trial: earlier_trials + 1 };
+            let slot = self.scheduler.create_slot(0, RowPriority::InOrder);
+            trials.push(self.run_simple_trial(&probe, &[&instruction], key, &slot).await?);
+        }
+        Some(trials)
+    }
+
+    /// Runs the instruction probe and the strictness probe. `None` if the simple request gets no
+    /// message: then no row can be decided, and nothing more is sent.
+    pub(super) async fn find_facts(&self, text_form_trials: &[CompletedTrial]) -> Option<RunFacts> {
+        let instruction_trials = self.probe_instructions(text_form_trials).await?;
         let probe = &probes::probe_experiment();
         let has_answer = text_form_trials.iter().any(|trial| trial.message().is_some());
         let mut trials: Vec<CompletedTrial> = Vec::new();
@@ -62,6 +77,11 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             trials.extend(completed.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
         }
         trials.first()?.message()?;
-        Some(probes::run_facts(self.options.confidence, self.options.seed, &trials, text_form_trials))
+        let trials = ProbeTrials {
+            text_form: text_form_trials,
+            instructions: &instruction_trials,
+            strictness: &trials,
+        };
+        Some(probes::run_facts(self.options.confidence, self.options.seed, trials))
     }
 }

@@ -91,7 +91,7 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
         let built = self.build_request(experiment, layers, &trial_values, None);
         let owner =
             self.request_names.get(&template).map_or_else(|| key.to_string(), |name| format!("{name}/{}", key.trial));
-        let values = if built.has_random_values {
+        let mut values = if built.has_random_values {
             trial_values.short_values(&collect_variables(experiment, layers))
         } else {
             BTreeMap::new()
@@ -140,6 +140,9 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             }
             if !is_needed.load(Ordering::Relaxed) {
                 return None;
+            }
+            if let Some(word) = follow_up::response_word(next, message) {
+                values.insert(follow_up::RESPONSE_WORD.to_owned(), word);
             }
             request = follow_up::next_request(&request, message, next, self.build_context(&trial_values, None));
             sent.push(self.send_shared(slot, request_key(step), &request_id(step), &request).await?);

@@ -272,7 +272,7 @@ fn code_text(text: impl AsRef<str>) -> FactText {
 
 fn fact_views(matrix: &ResultsMatrix<'_>) -> Vec<FactView> {
     type FactTexts = fn(&Results) -> Vec<FactText>;
-    let facts: [(&'static str, FactTexts); 12] = [
+    let facts: [(&'static str, FactTexts); 13] = [
         ("Endpoint", |run| vec![code_text(&run.target.base_url)]),
         ("Model", |run| vec![code_text(&run.target.model)]),
         ("Date", |run| vec![plain_text(format::timestamp(&run.started_at))]),
@@ -284,6 +284,7 @@ fn fact_views(matrix: &ResultsMatrix<'_>) -> Vec<FactView> {
         ("Equal requests", |run| {
             if run.unsteady { vec![plain_text(phrases::INCONSISTENT_ENDPOINT_NOTE)] } else { Vec::new() }
         }),
+        ("Instructions", |run| phrases::describe_unfollowed(run).iter().map(plain_text).collect()),
         ("Disturbances", |run| run.notes.iter().map(plain_text).collect()),
         ("Repeats", |run| phrases::describe_repeats(run).iter().map(plain_text).collect()),
         ("Required confidence", |run| phrases::describe_confidence(run).iter().map(plain_text).collect()),

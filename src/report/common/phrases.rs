@@ -5,7 +5,7 @@ use crate::results::baseline::{BaselineComparison, BaselineEntry, EntryStatus};
 use crate::results::format;
 use crate::results::model::{
     ClaimResult, ClaimTally, EndpointStrictness, FindingSummary, RepeatSummary, Results, ResultsSummary, RowResult,
-    RunTotals, UnknownKeyReaction, VerdictStability,
+    RunTotals, UnfollowedKind, UnknownKeyReaction, VerdictStability,
 };
 
 /// The introduction of a report.
@@ -173,6 +173,19 @@ pub(crate) fn describe_occurrences(finding: &FindingSummary) -> String {
         0 => responses,
         rows => format!("{responses}, used by {}", format::plural(rows, "row", "rows")),
     }
+}
+
+/// `looks canned: followed 0 of 12 instructions; 59 rows need a model`; `None` if the endpoint followed
+/// an instruction.
+pub(crate) fn describe_unfollowed(run: &Results) -> Option<String> {
+    let unfollowed = run.unfollowed.as_ref()?;
+    let kind = match unfollowed.kind {
+        UnfollowedKind::Canned => "looks canned",
+        UnfollowedKind::Echo => "repeats its prompts",
+        UnfollowedKind::Varied => "follows no instruction",
+    };
+    let rows = format::plural(run.summary.needs_model, "row needs", "rows need");
+    Some(format!("{kind}: followed 0 of {} instructions; {rows} a model", unfollowed.asked))
 }
 
 /// `in 2 responses`

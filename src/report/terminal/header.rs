@@ -52,6 +52,7 @@ fn describe_run(column: &MatrixColumn<'_>, style: TerminalStyle) -> Vec<String> 
     if run.unsteady {
         facts.push(phrases::INCONSISTENT_ENDPOINT_NOTE.to_owned());
     }
+    facts.extend(phrases::describe_unfollowed(run).map(|line| colorize(TextColor::Yellow, &line)));
     facts.extend(run.notes.iter().map(|note| sanitize_line(note)));
     facts.extend(phrases::describe_repeats(run));
     facts

@@ -34,6 +34,7 @@ impl RepeatMerger {
         merged.totals = add_totals(&merged.totals, &next.totals);
         (merged.strictness, _) = merge_strictness(&merged.strictness, &next.strictness);
         merged.unsteady |= next.unsteady;
+        merged.unfollowed = merged.unfollowed.take().or(next.unfollowed);
         merged.notes.extend(next.notes.iter().cloned());
         merged.partial = merged.partial.take().or(next.partial);
         merged.finished_at = next.finished_at;

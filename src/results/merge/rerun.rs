@@ -100,11 +100,13 @@ pub fn merge_rerun(old: Results, new: Results) -> Results {
         seed: new.seed,
         rows: rerun_rows,
     });
+    let is_unfollowed = new.unfollowed.is_some();
     let mut results = Results {
         reruns,
         partial: new.partial.or(old.partial.filter(|_| has_skipped)),
         finished_at: new.finished_at,
         unsteady: old.unsteady || new.unsteady,
+        unfollowed: new.unfollowed.or(old.unfollowed),
         notes: [old.notes, new.notes].concat(),
         strictness,
         totals,
@@ -113,6 +115,9 @@ pub fn merge_rerun(old: Results, new: Results) -> Results {
         ..old
     };
     recount(&mut results);
+    if !is_unfollowed && results.summary.needs_model == 0 {
+        results.unfollowed = None;
+    }
     results
 }
 

@@ -103,6 +103,7 @@ pub fn merge_shards(parts: Vec<(String, Results)>) -> Result<Option<MergedShards
             ));
         }
         results.unsteady |= part.unsteady;
+        results.unfollowed = results.unfollowed.take().or(part.unfollowed.clone());
         results.notes.extend(part.notes.iter().cloned());
         results.started_at = results.started_at.min(part.started_at.clone());
         results.finished_at = results.finished_at.max(part.finished_at.clone());

@@ -147,6 +147,7 @@ define_faults! {
         InputZero = "usage.input-zero": "all input counters are 0",
         OutputZero = "usage.output-zero": "output_tokens is 0",
         InputMoreThanSent = "usage.input-more-than-sent": "input_tokens is larger than the request",
+        InputConstant = "usage.input-constant": "every prompt has the same number of input tokens",
         RepeatDiffers = "usage.repeat-differs": "equal requests have different input_tokens",
         TwinDiffers = "usage.twin-differs": "a stream has more input_tokens than the same request without streaming",
         OverMaxTokens = "usage.over-max-tokens": "output_tokens is larger than any max_tokens",

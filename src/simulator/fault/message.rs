@@ -9,6 +9,9 @@ use crate::simulator::rng::RequestRng;
 /// request.
 const EXTRA_INPUT_TOKENS: u64 = 150;
 
+/// The count of a server that does not count.
+const CONSTANT_INPUT_TOKENS: u64 = 21;
+
 /// Whether streams cannot have the fault, or have another fault for it.
 fn is_full_body_only(fault: MessageFault) -> bool {
     use MessageFault as F;
@@ -75,12 +78,8 @@ pub(super) fn apply(fault: MessageFault, message: &mut Value, is_stream: bool, r
         F::KeyUnknown => message["created"] = json!(1),
         F::UsageMissing => remove_key(message, "usage"),
         F::Counter => message["usage"]["cache_read_input_tokens"] = json!("12"),
-        F::InputZero => {
-            for key in ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] {
-                message["usage"][key] = json!(0);
-            }
-            message["usage"]["cache_creation"] = Value::Null;
-        }
+        F::InputZero => set_input_tokens(message, 0),
+        F::InputConstant => set_input_tokens(message, CONSTANT_INPUT_TOKENS),
         F::OutputZero => {
             message["usage"]["output_tokens"] = json!(0);
             message["usage"]["output_tokens_details"] = Value::Null;
@@ -116,6 +115,14 @@ pub(super) fn apply(fault: MessageFault, message: &mut Value, is_stream: bool, r
         }
         F::ToolMarkup => push_block(message, json!({"type": "text", "text": "<tool_call>{}</tool_call>"})),
     }
+}
+
+fn set_input_tokens(message: &mut Value, tokens: u64) {
+    for key in ["cache_read_input_tokens", "cache_creation_input_tokens"] {
+        message["usage"][key] = json!(0);
+    }
+    message["usage"]["input_tokens"] = json!(tokens);
+    message["usage"]["cache_creation"] = Value::Null;
 }
 
 fn add_input_tokens(message: &mut Value, extra: u64) {

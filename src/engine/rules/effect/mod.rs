@@ -8,6 +8,7 @@
 //! [`rejection`] decides requests without a message, and [`usage_signal`] decides when the usage
 //! meter counts.
 
+mod missing_model;
 mod rejection;
 mod rule;
 mod usage_signal;

@@ -50,7 +50,7 @@ pub(super) struct EffectRule<'a> {
     pub negative: ArmCounts<'a>,
     pub treatment: ArmCounts<'a>,
     pub positive: ArmCounts<'a>,
-    has_positive: bool,
+    pub has_positive: bool,
     /// True if the screen was accepted and showed no effect. It then counts as a treatment.
     screen_without_effect: bool,
 }
@@ -66,6 +66,7 @@ impl<'a> EffectRule<'a> {
         let count = |arm, variant| count_outcomes(experiment, filter_trials(trials, arm, variant));
         let mut treatment = count(ArmKind::Treatment, variant);
         treatment.add_insist_arm(count(ArmKind::Insist, variant));
+        treatment.add_insist_arm(count(ArmKind::Canned, variant));
         let screen_without_effect = filter_trials(trials, ArmKind::Screen, None)
             .any(|trial| trial.outcome(experiment) == TrialOutcome::EffectAbsent);
         if screen_without_effect {
@@ -113,7 +114,7 @@ impl<'a> EffectRule<'a> {
         if screen.is_some() && !self.trials.iter().any(|trial| trial.arm == ArmKind::Screen) {
             return Step::run(ArmKind::Screen);
         }
-        if let Some(step) = self.treatment_step() {
+        if let Some(step) = self.missing_model_step().or_else(|| self.treatment_step()) {
             return step;
         }
         // A negative control that was sent must have been accepted. One that was not sent is needed
@@ -163,8 +164,14 @@ impl<'a> EffectRule<'a> {
     }
 
     pub(super) fn next_treatment(&self) -> Step {
-        let insists = self.experiment.insist.is_some() && self.treatment.no_signal > 0;
-        self.trial_step(if insists { ArmKind::Insist } else { ArmKind::Treatment })
+        let has_no_signal = self.treatment.no_signal > 0;
+        self.trial_step(if has_no_signal && self.facts.lacks_model() && self.experiment.canned.is_some() {
+            ArmKind::Canned
+        } else if has_no_signal && self.experiment.insist.is_some() {
+            ArmKind::Insist
+        } else {
+            ArmKind::Treatment
+        })
     }
 
     fn hypotheses(&self) -> RateHypotheses {
@@ -182,7 +189,7 @@ impl<'a> EffectRule<'a> {
 
     /// True if the server itself enforces the field. If the server ignores it, responses show the
     /// opposite effect.
-    fn is_enforced(&self) -> bool {
+    pub(super) fn is_enforced(&self) -> bool {
         self.experiment.contrary.is_some()
     }
 
