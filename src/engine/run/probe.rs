@@ -77,11 +77,8 @@ impl<E: MessagesEndpoint> RowRunner<'_, E> {
             trials.extend(completed.into_iter().collect::<Option<Vec<CompletedTrial>>>()?);
         }
         trials.first()?.message()?;
-        let trials = ProbeTrials {
-            text_form: text_form_trials,
-            instructions: &instruction_trials,
-            strictness: &trials,
-        };
+        let trials =
+            ProbeTrials { text_form: text_form_trials, instructions: &instruction_trials, strictness: &trials };
         Some(probes::run_facts(self.options.confidence, self.options.seed, trials))
     }
 }
