@@ -67,3 +67,19 @@ pub(super) fn describe_trouble(recording: &Recording) -> String {
     let then = if scope.resume_obstacle().is_none() { "continue with --resume" } else { "start again" };
     format!("{kind}: a plain request, which worked before, got {observed}. {}, then {then}", kind.next_step())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixtures::{error_response, exchange, recording};
+
+    #[test]
+    fn the_advice_after_trouble_mentions_resume_only_if_the_run_can_be_resumed() {
+        let mut ended = recording(vec![exchange("probe.there/9", 0, error_response(400, "quota exceeded"))]);
+        let advice = describe_trouble(&ended);
+        assert!(advice.ends_with("wait for its reset, then continue with --resume"), "{advice}");
+        ended.header.scope.comparison = true;
+        let advice = describe_trouble(&ended);
+        assert!(advice.ends_with("wait for its reset, then start again"), "{advice}");
+    }
+}
