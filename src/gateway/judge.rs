@@ -11,13 +11,17 @@ use crate::gateway::outcome::matcher::GatewayObservation;
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::outcome::{behaviour, decide};
 use crate::gateway::trial_index::TrialIndex;
+use crate::gateway::verdict::{DecidedRow, find_way};
 use crate::gateway::{client_response, trial_index};
 use crate::recording::gateway::{GatewayRecording, GatewayRunEnd, GatewayTrial, TrialKind};
+use crate::results::additions::find_additions;
+use crate::results::cause::VerdictCause;
 use crate::results::findings::FindingsAggregator;
-use crate::results::gateway::{GatewayVerdict, GatewayVerdictKind, TestedGateway};
+use crate::results::gateway::{GatewayVerdictKind, TestedGateway};
 use crate::results::model::{
-    ArmResult, EvidenceKind, Results, RowCost, RowExample, RowResult, TestedClaims, TestedTarget, Verdict,
+    ArmResult, Results, RowCost, RowExample, RowResult, TestedClaims, TestedTarget, TrialSignal, Verdict,
 };
+use crate::results::reason::ReasonData;
 use crate::variables::fill::restore_placeholders;
 use crate::wire::curl;
 use crate::wire::message::excerpt;
@@ -134,112 +138,63 @@ fn decide_row<'a>(
     recording: &'a GatewayRecording,
     row: &GatewayRow,
     rows: &[&GatewayRow],
-) -> GatewayDecision<'a> {
-    let is_complete = recording.footer.as_ref().is_some_and(|footer| footer.ended == GatewayRunEnd::Complete);
-    let step = match row.subject(index.dialect) {
-        GatewayRowSubject::Behaviour(behaviour) if is_complete => GatewayStep::Decided(GatewayDecision {
-            observation: behaviour::observe(index, behaviour, row, rows),
-            deciding_trial: index.trials(row.id(), TrialKind::Treatment).first().copied(),
-        }),
-        GatewayRowSubject::Behaviour(_) => GatewayStep::Run,
-        GatewayRowSubject::Request { .. } | GatewayRowSubject::Response { .. } => decide::next_step(index, row),
-    };
-    match step {
-        GatewayStep::Decided(decision) => decision,
+) -> DecidedRow<'a> {
+    let subject = row.subject(index.dialect);
+    if let GatewayRowSubject::Behaviour(behaviour) = subject {
+        let is_complete = recording.footer.as_ref().is_some_and(|footer| footer.ended == GatewayRunEnd::Complete);
+        if !is_complete {
+            return decide_unfinished(index, recording, row);
+        }
+        let deciding_trial = index.trials(row.id(), TrialKind::Treatment).first().copied();
+        return DecidedRow::from_behaviour(behaviour::observe(index, behaviour, row, rows), deciding_trial);
+    }
+    match decide::next_step(index, row) {
+        GatewayStep::Decided(GatewayDecision { observation, deciding_trial }) => {
+            DecidedRow::from_value(&observation, subject, deciding_trial)
+        }
         GatewayStep::Run => decide_unfinished(index, recording, row),
     }
 }
 
 /// Decides a row that needs another trial.
-fn decide_unfinished<'a>(
-    index: &TrialIndex<'a>,
-    recording: &GatewayRecording,
-    row: &GatewayRow,
-) -> GatewayDecision<'a> {
+fn decide_unfinished<'a>(index: &TrialIndex<'a>, recording: &'a GatewayRecording, row: &GatewayRow) -> DecidedRow<'a> {
     let deciding_trial = index.trials(row.id(), TrialKind::Treatment).last().copied();
-    let not_finished = |text: String| GatewayObservation::Undetermined(UndeterminedReason::NotFinished, text);
-    let observation = match (deciding_trial, partial_reason(index, recording)) {
-        (None, Some(why)) => not_finished(format!("not run: {why}")),
-        (None, None) => not_finished("not run: the recording lacks a trial that the rules need".to_owned()),
-        (Some(_), Some(why)) => not_finished(format!("not run completely: {why}")),
+    let not_finished =
+        |because: ReasonData| DecidedRow::undetermined(UndeterminedReason::NotFinished, because, deciding_trial);
+    match (deciding_trial, partial_reason(index, recording)) {
+        (None, Some(why)) => not_finished(ReasonData::NotRun { why }),
+        (None, None) => not_finished(ReasonData::NotRun { why: behaviour::LACKS_TRIAL.to_owned() }),
+        (Some(_), Some(why)) => not_finished(ReasonData::NotRunCompletely { why }),
         // The index has more records than it had during the run, so a trial may show something else.
-        (Some(trial), None) => match decide::observe(index, row, trial) {
-            undetermined @ GatewayObservation::Undetermined(..) => undetermined,
-            _ => decide::observed_once(),
-        },
-    };
-    GatewayDecision { observation, deciding_trial }
-}
-
-/// The verdict and the gateway verdict of an observation.
-fn build_verdict(observation: &GatewayObservation, subject: GatewayRowSubject<'_>) -> (Verdict, GatewayVerdict) {
-    let is_behaviour = matches!(subject, GatewayRowSubject::Behaviour(_));
-    let is_request = matches!(subject, GatewayRowSubject::Request { .. });
-    let empty = |kind| GatewayVerdict { kind, place: None, from: None, to: None, upstream: None };
-    let (reason, code, gateway_verdict) = match observation {
-        GatewayObservation::Forwarded { place } => {
-            let reason = match subject {
-                GatewayRowSubject::Behaviour(_) => format!("observed: {place}"),
-                GatewayRowSubject::Request { .. } => format!("it arrived at `{place}`"),
-                GatewayRowSubject::Response { .. } => format!("the client got it at `{place}`"),
+        (Some(trial), None) => {
+            let observation = match decide::observe(index, row, trial) {
+                undetermined @ GatewayObservation::Undetermined(..) => undetermined,
+                GatewayObservation::Forwarded { .. }
+                | GatewayObservation::Changed { .. }
+                | GatewayObservation::Dropped { .. }
+                | GatewayObservation::Refused { .. } => decide::observed_once(),
             };
-            (reason, None, GatewayVerdict { place: Some(place.clone()), ..empty(GatewayVerdictKind::Forwarded) })
+            DecidedRow::from_value(&observation, row.subject(index.dialect), deciding_trial)
         }
-        GatewayObservation::Changed { from, to, place } => {
-            let reason = if is_behaviour {
-                format!("expected: {from}; observed: {to}")
-            } else {
-                format!("from {from} to {to}, at `{place}`")
-            };
-            let gateway_verdict = GatewayVerdict {
-                place: Some(place.clone()),
-                from: Some(from.clone()),
-                to: Some(to.clone()),
-                ..empty(GatewayVerdictKind::Changed)
-            };
-            (reason, None, gateway_verdict)
-        }
-        GatewayObservation::Dropped { note } => {
-            let message = if is_request { "request" } else { "response" };
-            let note = note.as_ref().map_or(String::new(), |note| format!(": {note}"));
-            (format!("the {message} arrived without it{note}"), None, empty(GatewayVerdictKind::Dropped))
-        }
-        GatewayObservation::Refused { message } => {
-            let reason = if is_request {
-                format!("{message}; the gateway did not call the upstream, and the request without it passes")
-            } else {
-                format!("{message}, instead of the upstream's response")
-            };
-            (reason, None, GatewayVerdict { to: Some(message.clone()), ..empty(GatewayVerdictKind::Refused) })
-        }
-        GatewayObservation::Undetermined(code, text) => {
-            let kind = match code {
-                UndeterminedReason::NotFinished => GatewayVerdictKind::Skipped,
-                _ => GatewayVerdictKind::Undetermined,
-            };
-            (text.clone(), Some(code.as_str().to_owned()), empty(kind))
-        }
-    };
-    let status = gateway_verdict.kind.status();
-    let evidence = status.is_decided().then_some(EvidenceKind::Seen);
-    let verdict = Verdict { code, evidence, ..Verdict::new(status, reason) };
-    (verdict, gateway_verdict)
+    }
 }
 
 fn build_row_result(
     index: &TrialIndex<'_>,
     recording: &GatewayRecording,
     row: &GatewayCatalogRow,
-    decision: GatewayDecision<'_>,
+    decided: DecidedRow<'_>,
     findings: &FindingsAggregator,
 ) -> RowResult {
     let id = row.row.id();
-    let (verdict, mut gateway_verdict) = build_verdict(&decision.observation, row.row.subject(index.dialect));
+    let DecidedRow { verdict, mut gateway_verdict, deciding_trial } = decided;
+    gateway_verdict.way = Some(find_way(row.row.subject(index.dialect)));
     if gateway_verdict.kind != GatewayVerdictKind::Forwarded {
-        gateway_verdict.upstream = decision.deciding_trial.and_then(|trial| describe_upstream_call(index, trial));
+        gateway_verdict.upstream = deciding_trial.and_then(|trial| describe_upstream_call(index, trial));
     }
     let claim = recording.header.claims.as_ref().and_then(|target| target.claims.get(id));
     RowResult {
+        cause: find_cause(&verdict),
         fate: Some(gateway_verdict),
         cost: RowCost {
             requests: recording.trials.iter().filter(|trial| trial.row == id).count() as u64,
@@ -247,8 +202,28 @@ fn build_row_result(
         },
         arms: build_arm_results(index, &row.row),
         findings: findings.row_checks(id),
-        example: decision.deciding_trial.map(|trial| build_example(recording, trial)),
+        example: deciding_trial.map(|trial| build_example(recording, trial)),
         ..RowResult::new(id, &row.section, &row.row.title, claim, verdict)
+    }
+}
+
+/// The one circumstance behind undetermined rows. Each other row is about its own field.
+fn find_cause(verdict: &Verdict) -> Option<VerdictCause> {
+    let code = UndeterminedReason::ALL.into_iter().find(|code| verdict.code.as_deref() == Some(code.as_str()))?;
+    match code {
+        UndeterminedReason::NotFinished => Some(VerdictCause::RunEnd),
+        UndeterminedReason::Unsteady => Some(VerdictCause::Inconsistency),
+        UndeterminedReason::ClientRefused => Some(VerdictCause::ClientRejection),
+        UndeterminedReason::GatewayFailed => {
+            matches!(verdict.because, Some(ReasonData::PlainResponseLost { .. })).then_some(VerdictCause::PlainResponse)
+        }
+        UndeterminedReason::NotAsked
+        | UndeterminedReason::Uncorrelated
+        | UndeterminedReason::AskedTwiceDifferently
+        | UndeterminedReason::BaseRefused
+        | UndeterminedReason::Crossed
+        | UndeterminedReason::Merged
+        | UndeterminedReason::AlreadyThere => None,
     }
 }
 
@@ -260,36 +235,37 @@ fn describe_upstream_call(index: &TrialIndex<'_>, trial: &GatewayTrial) -> Optio
     Some(excerpt(&text, MAX_CALL_EXCERPT_CHARS))
 }
 
+/// The arms of a row. The first request of the run is the plain one.
 fn build_arm_results(index: &TrialIndex<'_>, row: &GatewayRow) -> Vec<ArmResult> {
+    let plain = index.first_trial().map(|first| &first.exchange.request);
     let mut arms: BTreeMap<TrialKind, ArmResult> = BTreeMap::new();
     let mut trials = if row.request.is_some() { index.control_trials(row.id()) } else { Vec::new() };
     trials.extend(index.trials(row.id(), TrialKind::Treatment));
     trials.sort_by_key(|trial| (trial.arm, trial.trial));
     for trial in trials {
-        let arm = arms.entry(trial.arm).or_insert_with(|| ArmResult {
-            name: trial.arm.as_str().to_owned(),
-            trials: 0,
-            effects: 0,
-            refused: 0,
-            void: 0,
-            exchanges: Vec::new(),
+        let request = &trial.exchange.request;
+        let arm = arms.entry(trial.arm).or_insert_with(|| {
+            let restore = |text: &str| restore_placeholders(text, &trial.values);
+            let adds = plain.map_or_else(BTreeMap::new, |plain| find_additions(request, plain, &restore));
+            ArmResult { adds, ..ArmResult::new(trial.arm.as_str().to_owned(), None) }
         });
-        arm.exchanges.push(trial.exchange.id.clone());
-        arm.trials += 1;
-        if trial.arm != TrialKind::Treatment || row.behaviour.is_some() {
-            continue;
-        }
-        match decide::observe(index, row, trial) {
-            GatewayObservation::Forwarded { .. } => arm.effects += 1,
-            GatewayObservation::Changed { .. } | GatewayObservation::Dropped { .. } => {}
-            GatewayObservation::Refused { .. } => arm.refused += 1,
-            GatewayObservation::Undetermined(..) => {
-                arm.trials -= 1;
-                arm.void += 1;
-            }
-        }
+        let (shows, because) = read_signal(index, row, trial);
+        arm.add_trial(shows, because, std::slice::from_ref(&trial.exchange.id));
     }
-    arms.into_values().collect()
+    arms.into_values().map(ArmResult::without_uniform_results).collect()
+}
+
+/// What a trial shows, and why if it shows nothing.
+fn read_signal(index: &TrialIndex<'_>, row: &GatewayRow, trial: &GatewayTrial) -> (TrialSignal, Option<ReasonData>) {
+    if trial.arm != TrialKind::Treatment || row.behaviour.is_some() {
+        return (TrialSignal::Response, None);
+    }
+    match decide::observe(index, row, trial) {
+        GatewayObservation::Forwarded { .. } => (TrialSignal::Effect, None),
+        GatewayObservation::Changed { .. } | GatewayObservation::Dropped { .. } => (TrialSignal::NoEffect, None),
+        GatewayObservation::Refused { .. } => (TrialSignal::Rejected, None),
+        GatewayObservation::Undetermined(_, because) => (TrialSignal::Void, Some(because)),
+    }
 }
 
 fn build_example(recording: &GatewayRecording, trial: &GatewayTrial) -> RowExample {

@@ -20,6 +20,7 @@ mod request;
 mod run;
 mod trial_index;
 mod upstream;
+mod verdict;
 
 pub use crate::gateway::default_claims::default_claims;
 pub use crate::gateway::judge::{GatewayJudgeError, judge};

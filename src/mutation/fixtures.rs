@@ -41,6 +41,7 @@ impl FakeRun {
             verdict,
             outcome: Outcome::Unclaimed,
             fate: None,
+            cause: None,
             silent: false,
             cost: RowCost::default(),
             arms: Vec::new(),

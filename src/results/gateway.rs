@@ -15,6 +15,9 @@ use crate::string_enum::string_enum;
 pub struct GatewayVerdict {
     /// The kind of verdict.
     pub kind: GatewayVerdictKind,
+    /// The way on which the value was lost or changed; absent in files of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<GatewayWay>,
     /// Where the value arrived: a JSON pointer, a header, a query or an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
@@ -27,6 +30,18 @@ pub struct GatewayVerdict {
     /// What the upstream received, if a reader needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+}
+
+string_enum! {
+    /// What a row of a gateway is about.
+    pub enum GatewayWay {
+        /// A field on its way from the client to the upstream.
+        Request = "request",
+        /// A part of a response on its way back.
+        Response = "response",
+        /// The behaviour of the gateway over a whole run.
+        Behaviour = "behaviour",
+    }
 }
 
 string_enum! {

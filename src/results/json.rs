@@ -190,6 +190,7 @@ fn summary_counts(summary: &ResultsSummary) -> [(&'static str, u64); 21] {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::LazyLock;
 
     use proptest::prelude::*;
@@ -294,6 +295,28 @@ mod tests {
             prop_assert_eq!(parse("results-x.json", &text).expect("it was just written"), run.clone());
             let value = serde_json::from_str(&text).expect("it was just parsed");
             prop_assert!(SCHEMA_VALIDATOR.is_valid(&value));
+        }
+
+        #[test]
+        fn files_without_the_newer_keys_are_read(mut run in fixtures::any_run()) {
+            let mut value = serde_json::to_value(&run).expect("plain data");
+            value.as_object_mut().expect("an object").remove("tool_version");
+            for row in value["rows"].as_array_mut().expect("a list") {
+                row.as_object_mut().expect("an object").remove("cause");
+                for arm in row["arms"].as_array_mut().expect("a list") {
+                    for key in ["variant", "adds", "results"] {
+                        arm.as_object_mut().expect("an object").remove(key);
+                    }
+                }
+            }
+            run.tool_version = None;
+            for row in &mut run.rows {
+                row.cause = None;
+                for arm in &mut row.arms {
+                    (arm.variant, arm.adds, arm.results) = (None, BTreeMap::new(), Vec::new());
+                }
+            }
+            prop_assert_eq!(parse("results-x.json", &value.to_string()).expect("an older file"), run);
         }
     }
 }

@@ -4,7 +4,9 @@
 //! Everything here is pure. This folder must not know how verdicts are reached, nor how they are
 //! rendered.
 
+pub mod additions;
 pub mod baseline;
+pub mod cause;
 mod comparability;
 pub(crate) mod compare;
 pub mod diff;
@@ -25,4 +27,6 @@ pub mod plan;
 pub mod plan_estimate;
 pub mod progress;
 pub mod reason;
+mod reason_parameters;
 pub mod redact;
+pub(crate) mod shared_causes;

@@ -1,6 +1,6 @@
 //! The reason of a verdict as data: [`ReasonData`], with the English sentence of each kind.
 //!
-//! This is the only file with these sentences. To add a reason, add a line to the table: its kind, its
+//! This is the only file with these sentences. To add a reason, add a line to a table: its kind, its
 //! parameters, and its sentence. Tools read the kind and the parameters, and never the sentence. This
 //! module must not know the rules.
 
@@ -9,30 +9,59 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::VerdictStatus;
+use crate::results::reason_parameters::ReasonParameter;
+pub use crate::results::reason_parameters::{
+    CallList, CountedCall, FieldPresence, InvalidValues, MeterNote, NameList, ReportedError, RequestCount,
+    ResponseCount, RetriedError, RetryList, ShowingResponses,
+};
 
-/// Defines the kinds of reasons from their parameters and sentences.
-macro_rules! define_reasons {
-    ($($(#[$doc:meta])* $kind:ident { $($field:ident: $type:ty),* $(,)? } = $sentence:literal;)+) => {
-        /// Why a verdict was reached: a kind with its parameters. It displays as an English sentence.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Defines an enum of kinds from their parameters and sentences.
+macro_rules! define_sentences {
+    ($(#[$attribute:meta])* pub enum $name:ident:
+        $($(#[$doc:meta])* $kind:ident { $($field:ident: $type:ty),* $(,)? } = $sentence:literal;)+
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(tag = "kind", rename_all = "kebab-case")]
         #[allow(missing_docs, reason = "the sentence says what the parameters are")]
-        pub enum ReasonData {
+        pub enum $name {
             $($(#[$doc])* #[doc = concat!("\"", $sentence, "\"")] $kind { $($field: $type),* },)+
         }
 
-        impl fmt::Display for ReasonData {
+        impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $(Self::$kind { $($field),* } => write!(f, $sentence),)+
                 }
             }
         }
+
+        impl $name {
+            /// The same with other texts, for example without random values.
+            #[allow(dead_code, reason = "not every enum needs it")]
+            pub(crate) fn with_texts(mut self, map: &dyn Fn(&str) -> String) -> Self {
+                self.map_texts(map);
+                self
+            }
+        }
+
+        impl ReasonParameter for $name {
+            fn map_texts(&mut self, map: &dyn Fn(&str) -> String) {
+                // Some enums have no texts.
+                let _ = map;
+                match self {
+                    $(Self::$kind { $($field),* } => { $($field.map_texts(map);)* })+
+                }
+            }
+        }
     };
 }
 
-define_reasons! {
+define_sentences! {
+    /// Why a verdict was reached: a kind with its parameters. It displays as an English sentence.
+    pub enum ReasonData:
+
     /// A reason without data.
     Other { text: String } = "{text}";
 
@@ -158,6 +187,7 @@ define_reasons! {
 
     // Responses.
     AsDocumented { response: String } = "as documented ({response})";
+    ErrorAsDocumented { response: String } = "as documented ({response})";
     AlternativeResponse { response: String } = "{response}";
     AlternativeUndecided { note: String, response: String } = "{note}: {response}";
     ErrorExpected { response: String } = "should be an error, got {response}";
@@ -205,6 +235,116 @@ define_reasons! {
         "blocked: depends on {row}, which was not run completely. Add --select {row}. Without that: {because}";
     BlockedByForm { row: String, observed: String } = "blocked by {row}: {observed}";
     RunsDisagree { runs: u64, counts: String } = "not the same in {runs} runs: {counts}";
+
+    // Trials that show nothing.
+    ShowsNothing {} = "neither the effect nor its opposite";
+    ResponseUnusable { why: String } = "{why}";
+    ResponseMalformed { why: String } = "{why}";
+    ServerFailed { error: ReportedError } = "{error}";
+    TrialFailed { why: String } = "{why}";
+
+    // Runs that ended early.
+    NotRun { why: String } = "not run: {why}";
+    NotRunCompletely { why: String } = "not run completely: {why}";
+    ErrorsUnconfirmed { why: String } =
+        "not run completely: {why}. The last errors may be trouble of the endpoint, because no request was answered \
+         after them";
+
+    // Gateways: a value between both sides.
+    ValueReachedUpstream { place: String } = "it arrived at `{place}`";
+    ValueReachedClient { place: String } = "the client got it at `{place}`";
+    ValueChanged { from: String, to: String, place: String } = "from {from} to {to}, at `{place}`";
+    RequestLacksValue { note: AbsenceNote } = "the request arrived without it{note}";
+    ResponseLacksValue { note: AbsenceNote } = "the response arrived without it{note}";
+    GatewayRejects { message: String } =
+        "{message}; the gateway did not call the upstream, and the request without it passes";
+    GatewayReplacesResponse { message: String } = "{message}, instead of the upstream's response";
+
+    // Gateways: behaviour over a whole run.
+    BehaviourAsExpected { observed: ObservedBehaviour } = "observed: {observed}";
+    BehaviourDiffers { expected: ExpectedBehaviour, observed: ObservedBehaviour } =
+        "expected: {expected}; observed: {observed}";
+
+    // Gateways: nothing to observe.
+    UpstreamNeverCalled {} = "no request reached the upstream";
+    UpstreamNotCalled { status: u16 } = "the gateway returned HTTP {status} and did not call the upstream";
+    RespondedBeforeCall {} = "the client got its response before the gateway called the upstream";
+    CallLacksMessage {} = "an upstream call does not contain the client's message";
+    CallToUnknownPath { method: String, path: String } =
+        "the gateway called {method} {path}, which the upstream's API does not have";
+    CallsMerged {} = "one upstream call contains several client requests";
+    CallsDiffer { calls: u64 } = "the gateway sent {calls} different requests to the upstream";
+    ForeignResponse {} = "the client got the response to another request";
+    ClientGotNoResponse {} = "the client got no response";
+    GatewayFailed { why: String } = "{why}";
+    ClientRejected { message: String } = "{message}";
+    RejectedBeforeCall { message: String } =
+        "the gateway rejected the request and did not call the upstream: {message}";
+    SameWithoutField { place: String } = "`{place}` has the same value without the field";
+    ControlNeverArrived {} =
+        "the request without the field did not reach the upstream, so there is nothing to compare with";
+    ControlFailedToo { why: String } = "the request without the field failed too: {why}";
+    PlainResponseLost { because: Box<ReasonData> } =
+        "the plain response does not reach the client either: {because}";
+    PlainResponseEncoded { encoding: String } =
+        "it has an encoding that the client did not accept ({encoding})";
+    PlainTextMissing {} = "its text is missing";
+    ConcurrentNotSent {} = "the concurrent requests were not sent";
+    ConcurrentIncomplete { complete: u64, requests: u64 } =
+        "only {complete} of {requests} concurrent requests got a response with the upstream's text";
+    ResultsDiffer {} = "equal requests had different results";
+    SeenOnce {} = "observed once, but not when repeated";
+    NotInDialect {} = "the row does not exist for this API";
+}
+
+define_sentences! {
+    /// What arrived instead of a value that a gateway dropped.
+    pub enum AbsenceNote:
+    /// Nothing is known.
+    Nothing {} = "";
+    /// The API of the upstream has no place for the field.
+    NoEquivalent { why: String } = ": {why}";
+    /// A value that the gateway also sends without the field.
+    OwnValue { place: String, value: String } = ": `{place}` is {value}, with and without the field";
+    /// An error.
+    ErrorInstead { error: String } = ": {error}";
+}
+
+define_sentences! {
+    /// What a run shows of a behaviour of a gateway.
+    pub enum ObservedBehaviour:
+    OneCallEach { requests: u64 } = "all {requests} requests";
+    RepeatedCalls { max_calls: u64, repeated: u64, requests: u64 } =
+        "up to {max_calls} calls, for {repeated} of {requests} requests";
+    OtherCalls { calls: CallList } = "the message was also sent to {calls}";
+    OwnResponses { requests: u64 } = "all {requests} concurrent requests";
+    ForeignResponses { foreign: u64, requests: u64 } =
+        "{foreign} of {requests} requests got the response to another request";
+    AllResponses { responses: u64 } = "all {responses} responses";
+    OpenConnections { open: u64, responses: u64 } =
+        "{open} of {responses} connections stayed open after the response, until the client timed out";
+    EncodedResponses { encoded: u64, responses: u64, encoding: String } =
+        "{encoded} of {responses} responses encoded with {encoding}, which the client did not accept";
+    NoOwnRequests {} = "no requests of its own";
+    OwnRequests { calls: CallList } = "{calls}";
+    NoRetries {} = "1 call for each error";
+    Retries { errors: RetryList } = "calls: {errors}";
+    CredentialsKept {} = "each credential stays on its side of the gateway";
+    UpstreamCredentialReturned { responses: ResponseCount } = "the upstream's credential is in {responses}";
+    ClientCredentialForwarded { places: NameList } = "forwarded in {places}";
+}
+
+define_sentences! {
+    /// How a transparent gateway behaves.
+    pub enum ExpectedBehaviour:
+    OneCallEach {} = "1 call for each request";
+    OwnResponses {} = "each client gets its own response";
+    ConnectionsEnd {} = "the connection ends with the response";
+    UncompressedResponses {} = "uncompressed responses";
+    NoOwnRequests {} = "no requests of its own";
+    NoRetries {} = "1 call";
+    CredentialsKept {} = "each credential stays on its side of the gateway";
+    CredentialNotForwarded {} = "not forwarded";
 }
 
 impl From<String> for ReasonData {
@@ -219,117 +359,20 @@ impl From<&str> for ReasonData {
     }
 }
 
-/// An HTTP error of the endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ReportedError {
-    /// The HTTP status.
-    pub status: u16,
-    /// The message.
-    pub message: String,
-}
-
-impl fmt::Display for ReportedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}: {}", self.status, self.message)
-    }
-}
-
-/// Whether a request has the tested field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum FieldPresence {
-    /// The request has it.
-    With,
-    /// The request does not have it.
-    Without,
-}
-
-impl fmt::Display for FieldPresence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::With => "with",
-            Self::Without => "without",
-        })
-    }
-}
-
-/// Defines a number that displays with words.
-macro_rules! define_count {
-    ($(#[$doc:meta])* $name:ident($number:ident), $one:literal, $many:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
-        #[serde(transparent)]
-        pub struct $name(pub u64);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let $number = self.0;
-                if $number == 1 { write!(f, $one) } else { write!(f, $many) }
-            }
-        }
-    };
-}
-
-define_count!(
-    /// A number of responses.
-    ResponseCount(number), "{number} response", "{number} responses"
-);
-define_count!(
-    /// A number of responses that show something.
-    ShowingResponses(number), "{number} response shows", "{number} responses show"
-);
-define_count!(
-    /// A number of requests.
-    RequestCount(number), "request", "requests"
-);
-define_count!(
-    /// A number of invalid values that were all accepted.
-    InvalidValues(number), "an invalid value", "invalid values ({number} of {number})"
-);
-
-/// What the usage meter adds to the evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum MeterNote {
-    /// The meter is not used, or shows nothing.
-    Unused,
-    /// The meter also says that the content did not reach the model.
-    Agrees,
-}
-
-impl fmt::Display for MeterNote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unused => "",
-            Self::Agrees => "; the token count agrees: the content did not reach the model",
-        })
-    }
-}
-
-/// A list of names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct NameList(pub Vec<String>);
-
-impl fmt::Display for NameList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(", "))
+impl ReasonParameter for Box<ReasonData> {
+    fn map_texts(&mut self, map: &dyn Fn(&str) -> String) {
+        (**self).map_texts(map);
     }
 }
 
 /// The verdicts of variants with their reasons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct VariantReasons(pub Vec<VariantReason>);
 
 /// The verdict of one variant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VariantReason {
     /// The variant.
@@ -344,6 +387,12 @@ impl fmt::Display for VariantReasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = self.0.iter().map(|part| format!("{}: {}: {}", part.variant, part.status, part.because));
         f.write_str(&parts.collect::<Vec<_>>().join("; "))
+    }
+}
+
+impl ReasonParameter for VariantReasons {
+    fn map_texts(&mut self, map: &dyn Fn(&str) -> String) {
+        self.0.iter_mut().for_each(|part| part.because.map_texts(map));
     }
 }
 

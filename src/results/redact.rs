@@ -4,6 +4,7 @@
 //! `fieldtest` before the quotation stay.
 
 use crate::results::model::{Results, RowResult};
+use crate::results::reason::ReasonData;
 
 /// Replaces the example of a finding.
 const REDACTED_EXAMPLE: &str = "removed by --redact";
@@ -19,13 +20,24 @@ pub fn redact_content(mut results: Results) -> Results {
 fn redact_row(row: &mut RowResult) {
     row.example = None;
     row.verdict.reason = strip_quotation(&row.verdict.reason);
-    // Its parameters quote responses.
-    row.verdict.because = None;
+    row.verdict.because = row.verdict.because.take().map(strip_texts);
+    for arm in &mut row.arms {
+        // Requests can contain what the model returned.
+        arm.adds.clear();
+        for trial in &mut arm.results {
+            trial.because = trial.because.take().map(strip_texts);
+        }
+    }
     if let Some(own) = &mut row.verdict.by_itself {
         own.reason = strip_quotation(&own.reason);
     }
     row.earlier.iter_mut().for_each(|earlier| earlier.reason = strip_quotation(&earlier.reason));
     row.verdict.qualifiers.iter_mut().for_each(|qualifier| *qualifier = strip_quotation(qualifier));
+}
+
+/// The reason without texts, because they can be quotations. Its kind and its numbers stay.
+fn strip_texts(because: ReasonData) -> ReasonData {
+    because.with_texts(&|_| String::new())
 }
 
 /// The part of a sentence before its quotation.

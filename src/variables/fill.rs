@@ -79,7 +79,8 @@ pub(crate) fn merge_objects(base: &mut Map<String, Value>, over: &Map<String, Va
 /// the same words.
 pub(crate) fn restore_placeholders(text: &str, values: &VariableValues) -> String {
     // Longest first: a long value may contain a code word.
-    let mut names: Vec<(&String, &String)> = values.iter().filter(|(name, _)| *name != "model").collect();
+    let mut names: Vec<(&String, &String)> =
+        values.iter().filter(|(name, value)| *name != "model" && !value.is_empty()).collect();
     names.sort_by_key(|(name, value)| (Reverse(value.len()), *name));
     let replace =
         |text: String, (name, value): (&String, &String)| replace_standalone(&text, value, &format!("{{{{{name}}}}}"));

@@ -57,6 +57,8 @@ impl GatewayRun {
         rows.map(|row| {
             let outcome = row["fate"]["kind"].as_str().unwrap();
             let code = row["verdict"]["code"].as_str().map_or(String::new(), |code| format!(" {code}"));
+            let kind = row["verdict"]["because"]["kind"].as_str().unwrap();
+            assert_ne!(kind, "other", "the reason is not data: {row}");
             (row["id"].as_str().unwrap().to_owned(), format!("{outcome}{code}"))
         })
         .collect()
@@ -234,6 +236,7 @@ fn a_gateway_that_always_fails_makes_response_rows_undetermined() {
         outcomes.iter().filter(|(_, outcome)| ["dropped", "changed", "refused"].contains(&outcome.as_str())).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert_eq!(outcomes["answer.block.text"], "undetermined gateway_failed");
+    assert_eq!(run.row("answer.block.text")["cause"], "plain-response");
     // The upstream got the field.
     assert_eq!(outcomes["field.top_k"], "forwarded");
 }
@@ -254,6 +257,14 @@ fn a_json_response_instead_of_a_stream_is_changed() {
 fn a_value_that_is_there_without_the_field_is_not_forwarded() {
     let run = GatewayRun::start(Shape::Anthropic, GatewayQuirk::AddsDefaults, &["--select", "field.temperature*"]);
     let row = run.row("field.temperature");
+    assert_eq!(
+        row["verdict"]["because"],
+        serde_json::json!({
+            "kind": "request-lacks-value",
+            "note": { "kind": "own-value", "place": "/temperature", "value": "1.0" },
+        })
+    );
+    assert_eq!(row["fate"]["way"], "request");
     assert_eq!(
         row["verdict"]["reason"],
         "the request arrived without it: `/temperature` is 1.0, with and without the field"

@@ -12,6 +12,7 @@ mod baseline;
 mod binary;
 mod canned;
 mod cases;
+mod causes;
 mod check;
 mod checks;
 mod client;

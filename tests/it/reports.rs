@@ -281,8 +281,10 @@ impl CompleteRecording {
             } else if self.depends_on_unfinished_row(complete, lines) {
                 assert!(!row.verdict.status.is_decided() || row.verdict == complete.verdict, "{context}");
             } else {
-                // The cost may differ: a shared request counts for the first row that uses it.
-                assert_eq!(RowResult { cost: complete.cost.clone(), ..row.clone() }, *complete, "{context}");
+                // The cost may differ: a shared request counts for the first row that uses it. So may the
+                // cause, which also depends on other rows.
+                let (cost, cause) = (complete.cost.clone(), complete.cause.clone());
+                assert_eq!(RowResult { cost, cause, ..row.clone() }, *complete, "{context}");
             }
         }
     }

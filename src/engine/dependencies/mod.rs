@@ -13,7 +13,7 @@ mod possible;
 mod reading;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::Experiment;
 use crate::engine::dependencies::block::{BlockingStatus, revise_verdict};
@@ -22,7 +22,7 @@ use crate::engine::dependencies::order::order_rows;
 pub use crate::engine::dependencies::possible::RowDependencies;
 use crate::engine::rules::{RunFacts, Step, next_step_with};
 use crate::engine::trial::CompletedTrial;
-use crate::results::model::Verdict;
+use crate::results::model::{DependencyRole, Verdict};
 
 /// A row with its trials.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,8 @@ pub(crate) struct DecidedRows {
     pub steps: Vec<Step>,
     /// Rows that were not run, although the verdict of another row depends on them.
     pub missing: BTreeSet<String>,
+    /// For each row, the rows that can be the cause of its verdict, with their closest roles.
+    pub edges: Vec<BTreeMap<String, DependencyRole>>,
 }
 
 /// Decides rows. Rows that block others are decided first.
@@ -73,8 +75,9 @@ pub(crate) fn decide_rows(rows: &[RowTrials<'_>], facts: &RunFacts, templates: &
             decided[index] = Some(step);
         }
     }
+    let edges = own.iter().map(OwnVerdicts::closest_roles).collect();
     let steps = decided.into_iter().zip(own).map(|(step, own)| step.unwrap_or(own.step)).collect();
-    DecidedRows { steps, missing }
+    DecidedRows { steps, missing, edges }
 }
 
 /// What a row is by itself, and the rows that can block it.
@@ -118,6 +121,16 @@ impl OwnVerdicts {
             }
         }
         step
+    }
+
+    /// The rows of all variants with their closest roles.
+    fn closest_roles(&self) -> BTreeMap<String, DependencyRole> {
+        let mut roles = BTreeMap::new();
+        for edge in self.edges.values().flatten() {
+            let role = roles.entry(edge.row.to_string()).or_insert(edge.role);
+            *role = edge.role.min(*role);
+        }
+        roles
     }
 
     /// The rows that block the row because of the form of its responses.

@@ -1,33 +1,39 @@
 //! [`judge`]: makes results from a recording and the case files. Pure: equal inputs give equal
 //! results.
 
+mod causes;
 mod disturbances;
 mod findings;
 mod stored_results;
+mod trial_signal;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::catalog::{Catalog, CatalogRow, Experiment, VerdictStatus};
+use crate::catalog::{Catalog, Experiment, VerdictStatus};
 use crate::checks;
 use crate::checks::CheckedExchange;
 use crate::engine::dependencies::edges::RequestTemplates;
 use crate::engine::dependencies::{RowTrials, decide_rows};
 use crate::engine::instructions::INSTRUCTION_PROBE;
+use crate::engine::judge::causes::find_causes;
 use crate::engine::judge::disturbances::{describe_trouble, disturbance_notes};
 use crate::engine::judge::findings::RunFindings;
 use crate::engine::probes::ProbeTrials;
+use crate::engine::request::build::build_plain_request;
 use crate::engine::request::sent::SentRequest;
 use crate::engine::rules::{Step, unfinished_verdict};
 use crate::engine::trial::{CompletedTrial, TrialOutcome};
 use crate::engine::unconfirmed::find_unconfirmed_errors;
 use crate::engine::{probes, rules};
 use crate::recording::run::{ArmKind, Recording, RunEnd, RunHeader, TrialRecord, arm_name};
+use crate::results::additions::find_additions;
 use crate::results::model::{
     ArmResult, EvidenceKind, Results, RowCost, RowExample, RowResult, RunTotals, TestedClaims, TestedTarget, Verdict,
 };
+use crate::results::reason::ReasonData;
+use crate::variables::fill::restore_placeholders;
 use crate::wire::curl;
-use crate::wire::exchange::AuthScheme;
-use crate::wire::exchange::{AttemptResult, Exchange};
+use crate::wire::exchange::{AttemptResult, AuthScheme, Exchange, Request};
 use crate::wire::message::{InterpretedExchange, excerpt};
 use crate::wire::parsed_exchange::{ParsedExchange, has_passed_server_error};
 
@@ -69,14 +75,22 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
     let templates = RequestTemplates { settings: &header.settings, text_form };
     let rows: Vec<RowTrials<'_>> =
         row_trials.iter().map(|(row, trials)| RowTrials { experiment: &row.experiment, trials }).collect();
-    let verdicts = decide_rows(&rows, &facts, &templates).steps.into_iter().zip(&rows).map(|(step, row)| match step {
-        Step::Decided(verdict) => (row.experiment, verdict),
-        Step::Run(_) => (row.experiment, unfinished_verdict(unfinished_reason(&index, row))),
-    });
+    let decided = decide_rows(&rows, &facts, &templates);
+    let verdicts: Vec<(&Experiment, Verdict)> = decided
+        .steps
+        .into_iter()
+        .zip(&rows)
+        .map(|(step, row)| match step {
+            Step::Decided(verdict) => (row.experiment, verdict),
+            Step::Run(_) => (row.experiment, unfinished_verdict(unfinished_reason(&index, row))),
+        })
+        .collect();
+    let plain = build_plain_request(&header.settings);
     let mut counted = HashSet::new();
     let findings = RunFindings::new(recording, &index.checked);
     let mut row_results = Vec::new();
-    for ((row, trials), (experiment, verdict)) in row_trials.iter().zip(verdicts) {
+    let causes = find_causes(&verdicts, &decided.edges);
+    for (((row, trials), (experiment, verdict)), cause) in row_trials.iter().zip(verdicts).zip(causes) {
         let id = experiment.id();
         if header.scope.beside.iter().any(|dependency| dependency == id) {
             continue;
@@ -84,8 +98,9 @@ pub fn judge(catalog: &Catalog, recording: &Recording) -> Result<Results, JudgeE
         let claim = header.claims.as_ref().and_then(|target| target.claim(id, &header.settings.model));
         row_results.push(RowResult {
             cost: index.row_cost(id, &mut counted),
-            arms: index.arm_results(id, trials, row),
+            arms: index.arm_results(id, trials, experiment, &plain),
             findings: findings.row_checks(id),
+            cause,
             example: index.find_example(id, trials, experiment, &verdict, header),
             ..RowResult::new(id, &row.section, &experiment.title, claim, verdict)
         });
@@ -161,16 +176,12 @@ fn describe_first_failure(index: &ExchangeIndex<'_>) -> String {
     }
 }
 
-fn unfinished_reason(index: &ExchangeIndex<'_>, row: &RowTrials<'_>) -> String {
-    let reason =
-        partial_reason(index).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
+fn unfinished_reason(index: &ExchangeIndex<'_>, row: &RowTrials<'_>) -> ReasonData {
+    let why = partial_reason(index).unwrap_or_else(|| "the recording lacks a trial that these rules need".to_owned());
     if index.unconfirmed_rows.contains(row.experiment.id()) {
-        return format!(
-            "not run completely: {reason}. The last errors may be trouble of the endpoint, because no request was \
-             answered after them"
-        );
+        return ReasonData::ErrorsUnconfirmed { why };
     }
-    format!("{}: {reason}", if row.trials.is_empty() { "not run" } else { "not run completely" })
+    if row.trials.is_empty() { ReasonData::NotRun { why } } else { ReasonData::NotRunCompletely { why } }
 }
 
 fn sum_totals(index: &ExchangeIndex<'_>) -> RunTotals {
@@ -274,38 +285,29 @@ impl<'a> ExchangeIndex<'a> {
         cost
     }
 
-    fn arm_results(&self, row: &str, trials: &[CompletedTrial], catalog_row: &CatalogRow) -> Vec<ArmResult> {
+    /// The arms of a row, with what each of them adds to the plain request.
+    fn arm_results(
+        &self,
+        row: &str,
+        trials: &[CompletedTrial],
+        experiment: &Experiment,
+        plain: &Request,
+    ) -> Vec<ArmResult> {
         let mut arms: BTreeMap<(ArmKind, Option<&str>), ArmResult> = BTreeMap::new();
         for (record, trial) in self.trial_records(row).iter().zip(trials) {
             let variant = record.key.variant.as_deref();
-            let arm = arms.entry((record.key.arm, variant)).or_insert_with(|| ArmResult {
-                name: arm_name(record.key.arm, variant),
-                trials: 0,
-                effects: 0,
-                refused: 0,
-                void: 0,
-                exchanges: Vec::new(),
+            let arm = arms.entry((record.key.arm, variant)).or_insert_with(|| {
+                let first = record.exchanges.first().and_then(|id| self.find_exchange(id));
+                let restore = |text: &str| restore_placeholders(text, &record.values);
+                let adds = first
+                    .map_or_else(BTreeMap::new, |(exchange, _)| find_additions(&exchange.request, plain, &restore));
+                let name = arm_name(record.key.arm, variant);
+                ArmResult { adds, ..ArmResult::new(name, variant.map(str::to_owned)) }
             });
-            match trial.outcome(&catalog_row.experiment) {
-                TrialOutcome::EffectPresent { .. } => {
-                    arm.trials += 1;
-                    arm.effects += 1;
-                }
-                TrialOutcome::EffectAbsent => arm.trials += 1,
-                TrialOutcome::NoSignal if catalog_row.experiment.effect.is_none() => arm.trials += 1,
-                TrialOutcome::NoSignal
-                | TrialOutcome::Unusable(_)
-                | TrialOutcome::ServerError(_)
-                | TrialOutcome::Failed(_)
-                | TrialOutcome::Malformed(_) => arm.void += 1,
-                TrialOutcome::Rejected(_) => {
-                    arm.trials += 1;
-                    arm.refused += 1;
-                }
-            }
-            arm.exchanges.extend(record.exchanges.iter().cloned());
+            let (shows, because) = trial_signal::read_signal(trial, experiment);
+            arm.add_trial(shows, because, &record.exchanges);
         }
-        arms.into_values().collect()
+        arms.into_values().map(ArmResult::without_uniform_results).collect()
     }
 
     /// The exchange that shows the verdict best: a rejected one, or the first one with the field.

@@ -88,6 +88,15 @@ pub fn build_request(experiment: &Experiment, layers: &[&Arm], context: BuildCon
     }
 }
 
+/// The request of a run without any field: what arms add is compared with it.
+pub(crate) fn build_plain_request(settings: &RequestSettings) -> Request {
+    let mut headers = settings.headers.clone();
+    headers.insert("anthropic-version".to_owned(), settings.anthropic_version.clone());
+    let body = json!({ "model": settings.model, "max_tokens": settings.answer_tokens, "messages": [] });
+    let credential = RequestCredential::Target;
+    Request { method: HttpMethod::Post, path: MESSAGES_PATH.to_owned(), headers, credential, body, raw: None }
+}
+
 /// The turns of the last layer that has any, or the turns of the row.
 pub(crate) fn conversation_turns(experiment: &Experiment, layers: &[&Arm]) -> Vec<Turn> {
     let to_turns = |ask: &Option<String>, turns: &Option<Vec<Turn>>| {

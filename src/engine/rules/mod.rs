@@ -26,7 +26,8 @@ use crate::engine::inconclusive::InconclusiveReason;
 use crate::engine::rules::missing_model::name_missing_model;
 pub use crate::engine::rules::prediction::predict_trials;
 pub(super) use crate::engine::rules::step::{
-    MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, blocked_verdict, is_named_rejection, unfinished_verdict,
+    MAX_UNUSABLE_TRIALS, MIN_TRIALS_IF_INCONSISTENT, blocked_verdict, is_named_rejection, reported_error,
+    unfinished_verdict,
 };
 use crate::engine::rules::step::{MIN_TRIALS_IF_DISAGREEING, inconclusive_verdict};
 pub use crate::engine::rules::step::{RunFacts, Step};

@@ -255,6 +255,9 @@ fn build_verdict(
     let decided = |status, reason| decided_verdict(status, EvidenceKind::Reply, None, reason);
     let response = classified.describe();
     match classified.kind {
+        ResponseKind::Expected if classified.response.is_some_and(|response| response.status >= 400) => {
+            decided(VerdictStatus::Supported, ReasonData::ErrorAsDocumented { response })
+        }
         ResponseKind::Expected => decided(VerdictStatus::Supported, ReasonData::AsDocumented { response }),
         ResponseKind::Alternative(index) => {
             let alternative = &experiment.alternatives[index];

@@ -240,7 +240,7 @@ pub(super) fn needed_rejections(experiment: &Experiment, is_named: bool, facts: 
 }
 
 /// An HTTP error as a parameter of a reason.
-pub(super) fn reported_error(error: &HttpError) -> ReportedError {
+pub(in crate::engine) fn reported_error(error: &HttpError) -> ReportedError {
     ReportedError { status: error.status, message: error.message.clone() }
 }
 

@@ -8,17 +8,44 @@ use crate::catalog::{ApiDialect, GatewayBehaviour, GatewayRow, GatewayRowSubject
 use crate::gateway::client_response;
 use crate::gateway::client_response::{ClientResponse, ReceivedResponse};
 use crate::gateway::correlation::UPSTREAM_CREDENTIAL;
-use crate::gateway::outcome::matcher::GatewayObservation;
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::trial_index::TrialIndex;
 use crate::recording::gateway::{GatewayTrial, TrialKind};
 use crate::results::gateway::GatewayInitiatedRequest;
+use crate::results::reason::{
+    CallList, CountedCall, ExpectedBehaviour, NameList, ObservedBehaviour, ReasonData, ResponseCount, RetriedError,
+    RetryList,
+};
+
+/// Why a row is not finished although the run ended normally.
+pub(crate) const LACKS_TRIAL: &str = "the recording lacks a trial that the rules need";
 
 /// The number of requests in a concurrent batch.
 pub(crate) const CONCURRENT_REQUESTS: u32 = 12;
 
 /// The errors of the upstream for the row about retries: HTTP status and error type.
 const FAILURES: [(u16, &str); 3] = [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")];
+
+/// What a run shows of a behaviour.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum BehaviourObservation {
+    /// The gateway behaves like a transparent one.
+    AsExpected(ObservedBehaviour),
+    /// It behaves in another way, and who sees it.
+    Differs { expected: ExpectedBehaviour, observed: ObservedBehaviour, place: &'static str },
+    /// The run shows nothing, for this reason.
+    Undetermined(UndeterminedReason, ReasonData),
+}
+
+impl BehaviourObservation {
+    fn differs(expected: ExpectedBehaviour, observed: ObservedBehaviour, place: &'static str) -> Self {
+        Self::Differs { expected, observed, place }
+    }
+}
+
+/// Where a client and an upstream see a behaviour.
+const CLIENT_SIDE: &str = "the client";
+const UPSTREAM_SIDE: &str = "the upstream";
 
 /// The responses to the trials of a behaviour row. Only the row about retries has its own trials.
 pub(crate) fn failure_responses(behaviour: GatewayBehaviour, dialect: ApiDialect) -> Vec<UpstreamResponse> {
@@ -43,7 +70,7 @@ pub(crate) fn observe(
     behaviour: GatewayBehaviour,
     row: &GatewayRow,
     rows: &[&GatewayRow],
-) -> GatewayObservation {
+) -> BehaviourObservation {
     match behaviour {
         GatewayBehaviour::Calls => observe_calls(index, rows),
         GatewayBehaviour::Isolation => observe_isolation(index),
@@ -74,8 +101,8 @@ pub(crate) fn expects_clean_response(row: Option<&GatewayRow>, dialect: ApiDiale
         && stream.insert.is_empty()
 }
 
-fn not_called() -> GatewayObservation {
-    GatewayObservation::undetermined(UndeterminedReason::NotAsked, "no request reached the upstream")
+fn not_called() -> BehaviourObservation {
+    BehaviourObservation::Undetermined(UndeterminedReason::NotAsked, ReasonData::UpstreamNeverCalled {})
 }
 
 /// Every response that the client got, with its trial.
@@ -87,15 +114,22 @@ fn received_responses<'a>(index: &TrialIndex<'a>) -> impl Iterator<Item = (&'a G
 }
 
 /// Compares the number of failures among responses with the expected none.
-fn observe_responses(total: usize, failed: usize, from: &str, to: impl FnOnce() -> String) -> GatewayObservation {
+fn observe_responses(
+    total: usize,
+    failed: usize,
+    expected: ExpectedBehaviour,
+    observed: ObservedBehaviour,
+) -> BehaviourObservation {
     match (total, failed) {
-        (0, _) => GatewayObservation::undetermined(UndeterminedReason::GatewayFailed, "the client got no response"),
-        (_, 0) => GatewayObservation::forwarded(format!("all {total} responses")),
-        _ => GatewayObservation::changed(from, to(), "the client"),
+        (0, _) => {
+            BehaviourObservation::Undetermined(UndeterminedReason::GatewayFailed, ReasonData::ClientGotNoResponse {})
+        }
+        (_, 0) => BehaviourObservation::AsExpected(ObservedBehaviour::AllResponses { responses: total as u64 }),
+        _ => BehaviourObservation::differs(expected, observed, CLIENT_SIDE),
     }
 }
 
-fn observe_calls(index: &TrialIndex<'_>, rows: &[&GatewayRow]) -> GatewayObservation {
+fn observe_calls(index: &TrialIndex<'_>, rows: &[&GatewayRow]) -> BehaviourObservation {
     let (mut called_once, mut called_often, mut max_calls) = (0_u64, 0_u64, 0);
     let mut other_calls: BTreeMap<String, u64> = BTreeMap::new();
     for trial in index.all_trials() {
@@ -109,84 +143,84 @@ fn observe_calls(index: &TrialIndex<'_>, rows: &[&GatewayRow]) -> GatewayObserva
         if expects_clean_response(row, index.dialect, trial.arm) {
             called_once += u64::from(model_calls.len() == 1);
             called_often += u64::from(model_calls.len() > 1);
-            max_calls = max_calls.max(model_calls.len());
+            max_calls = max_calls.max(model_calls.len() as u64);
         }
     }
-    let total = called_once + called_often;
-    let to = match (total, called_often) {
+    let requests = called_once + called_often;
+    let observed = match (requests, called_often) {
         (0, _) => return not_called(),
-        (_, 0) if other_calls.is_empty() => return GatewayObservation::forwarded(format!("all {total} requests")),
-        (_, 0) => {
-            let others: Vec<String> = other_calls.iter().map(|(call, count)| format!("{call} ({count})")).collect();
-            format!("the message was also sent to {}", others.join(", "))
+        (_, 0) if other_calls.is_empty() => {
+            return BehaviourObservation::AsExpected(ObservedBehaviour::OneCallEach { requests });
         }
-        _ => format!("up to {max_calls} calls, for {called_often} of {total} requests"),
+        (_, 0) => ObservedBehaviour::OtherCalls { calls: list_calls(other_calls) },
+        _ => ObservedBehaviour::RepeatedCalls { max_calls, repeated: called_often, requests },
     };
-    GatewayObservation::changed("1 call for each request", to, "the upstream")
+    BehaviourObservation::differs(ExpectedBehaviour::OneCallEach {}, observed, UPSTREAM_SIDE)
 }
 
-fn observe_isolation(index: &TrialIndex<'_>) -> GatewayObservation {
+fn list_calls(counts: impl IntoIterator<Item = (String, u64)>) -> CallList {
+    CallList(counts.into_iter().map(|(call, count)| CountedCall { call, count }).collect())
+}
+
+fn observe_isolation(index: &TrialIndex<'_>) -> BehaviourObservation {
     let trials: Vec<&GatewayTrial> = index.all_trials().collect();
     let foreign = trials
         .iter()
         .filter(|trial| index.is_foreign_response(trial, &client_response::read_response(&trial.exchange)))
-        .count();
+        .count() as u64;
     if foreign > 0 {
-        return GatewayObservation::changed(
-            "each client gets its own response",
-            format!("{foreign} of {} requests got the response to another request", trials.len()),
-            "the client",
-        );
+        let observed = ObservedBehaviour::ForeignResponses { foreign, requests: trials.len() as u64 };
+        return BehaviourObservation::differs(ExpectedBehaviour::OwnResponses {}, observed, CLIENT_SIDE);
     }
-    let concurrent = trials.iter().filter(|trial| trial.arm == TrialKind::Crowd).count();
-    if concurrent == 0 {
-        let text = "the concurrent requests were not sent";
-        return GatewayObservation::undetermined(UndeterminedReason::NotFinished, text);
+    let requests = trials.iter().filter(|trial| trial.arm == TrialKind::Crowd).count() as u64;
+    if requests == 0 {
+        let because = ReasonData::ConcurrentNotSent {};
+        return BehaviourObservation::Undetermined(UndeterminedReason::NotFinished, because);
     }
     let own = received_responses(index).filter(|(trial, response)| {
         let reply = trial.values.get("reply").map_or("", String::as_str);
         trial.arm == TrialKind::Crowd && (response.text.contains(reply) || response.json.to_string().contains(reply))
     });
-    match own.count() {
-        count if count == concurrent => GatewayObservation::forwarded(format!("all {count} concurrent requests")),
-        count => GatewayObservation::undetermined(
+    match own.count() as u64 {
+        complete if complete == requests => {
+            BehaviourObservation::AsExpected(ObservedBehaviour::OwnResponses { requests })
+        }
+        complete => BehaviourObservation::Undetermined(
             UndeterminedReason::GatewayFailed,
-            format!("only {count} of {concurrent} concurrent requests got a response with the upstream's text"),
+            ReasonData::ConcurrentIncomplete { complete, requests },
         ),
     }
 }
 
-fn observe_connection_end(index: &TrialIndex<'_>) -> GatewayObservation {
+fn observe_connection_end(index: &TrialIndex<'_>) -> BehaviourObservation {
     let complete: Vec<_> =
         received_responses(index).filter(|(_, response)| !response.is_stream || response.is_finished()).collect();
     let is_open = |response: &ReceivedResponse| response.truncation.as_ref().is_some_and(|cut| cut.is_timeout);
     let open = complete.iter().filter(|(_, response)| is_open(response)).count();
-    observe_responses(complete.len(), open, "the connection ends with the response", || {
-        format!("{open} of {} connections stayed open after the response, until the client timed out", complete.len())
-    })
+    let observed = ObservedBehaviour::OpenConnections { open: open as u64, responses: complete.len() as u64 };
+    observe_responses(complete.len(), open, ExpectedBehaviour::ConnectionsEnd {}, observed)
 }
 
-fn observe_compression(index: &TrialIndex<'_>) -> GatewayObservation {
+fn observe_compression(index: &TrialIndex<'_>) -> BehaviourObservation {
     let responses: Vec<_> = received_responses(index).collect();
     let encodings: Vec<&str> =
         responses.iter().filter_map(|(_, response)| response.content_encoding.as_deref()).collect();
-    observe_responses(responses.len(), encodings.len(), "uncompressed responses", || {
-        format!(
-            "{} of {} responses encoded with {}, which the client did not accept",
-            encodings.len(),
-            responses.len(),
-            encodings.last().unwrap_or(&"")
-        )
-    })
+    let observed = ObservedBehaviour::EncodedResponses {
+        encoded: encodings.len() as u64,
+        responses: responses.len() as u64,
+        encoding: encodings.iter().max().map_or(String::new(), |encoding| (*encoding).to_owned()),
+    };
+    observe_responses(responses.len(), encodings.len(), ExpectedBehaviour::UncompressedResponses {}, observed)
 }
 
-fn observe_own_requests(index: &TrialIndex<'_>) -> GatewayObservation {
+fn observe_own_requests(index: &TrialIndex<'_>) -> BehaviourObservation {
     let requests = gateway_requests(index);
     if requests.is_empty() {
-        return GatewayObservation::forwarded("the upstream");
+        return BehaviourObservation::AsExpected(ObservedBehaviour::NoOwnRequests {});
     }
-    let listed: Vec<String> = requests.iter().map(|request| format!("{} ({})", request.what, request.count)).collect();
-    GatewayObservation::changed("no requests of its own", listed.join(", "), "the upstream")
+    let calls = list_calls(requests.into_iter().map(|request| (request.what, request.count)));
+    let observed = ObservedBehaviour::OwnRequests { calls };
+    BehaviourObservation::differs(ExpectedBehaviour::NoOwnRequests {}, observed, UPSTREAM_SIDE)
 }
 
 /// The requests that the gateway itself initiated, by method and path.
@@ -198,45 +232,46 @@ pub(crate) fn gateway_requests(index: &TrialIndex<'_>) -> Vec<GatewayInitiatedRe
     counts.into_iter().map(|(what, count)| GatewayInitiatedRequest { what, count }).collect()
 }
 
-fn observe_retries(index: &TrialIndex<'_>, row: &GatewayRow) -> GatewayObservation {
+fn observe_retries(index: &TrialIndex<'_>, row: &GatewayRow) -> BehaviourObservation {
     let trials = index.trials(row.id(), TrialKind::Treatment);
     if trials.len() < FAILURES.len() {
-        return GatewayObservation::undetermined(UndeterminedReason::NotFinished, "not run completely");
+        let because = ReasonData::NotRunCompletely { why: LACKS_TRIAL.to_owned() };
+        return BehaviourObservation::Undetermined(UndeterminedReason::NotFinished, because);
     }
-    let calls: Vec<(u16, usize)> = trials
+    let errors: Vec<RetriedError> = trials
         .iter()
         .zip(FAILURES)
-        .map(|(trial, (status, _))| (status, index.model_calls(trial).len()))
-        .filter(|(_, count)| *count > 0)
+        .map(|(trial, (status, _))| RetriedError { status, calls: index.model_calls(trial).len() as u64 })
+        .filter(|error| error.calls > 0)
         .collect();
-    if calls.is_empty() {
+    if errors.is_empty() {
         return not_called();
     }
-    if calls.iter().all(|(_, count)| *count == 1) {
-        return GatewayObservation::forwarded("the upstream");
+    if errors.iter().all(|error| error.calls == 1) {
+        return BehaviourObservation::AsExpected(ObservedBehaviour::NoRetries {});
     }
-    let counts: Vec<String> = calls.iter().map(|(status, count)| format!("{count} at {status}")).collect();
-    GatewayObservation::changed("1 call", format!("calls: {}", counts.join(", ")), "the upstream")
+    let observed = ObservedBehaviour::Retries { errors: RetryList(errors) };
+    BehaviourObservation::differs(ExpectedBehaviour::NoRetries {}, observed, UPSTREAM_SIDE)
 }
 
-fn observe_secret(index: &TrialIndex<'_>) -> GatewayObservation {
+fn observe_secret(index: &TrialIndex<'_>) -> BehaviourObservation {
     let echoes = received_responses(index).filter(|(_, response)| contains_upstream_credential(response)).count();
     if echoes > 0 {
-        let responses = if echoes == 1 { "response" } else { "responses" };
-        let to = format!("the upstream's credential is in {echoes} {responses}");
-        return GatewayObservation::changed("each credential stays on its side of the gateway", to, "the client");
+        let observed = ObservedBehaviour::UpstreamCredentialReturned { responses: ResponseCount(echoes as u64) };
+        return BehaviourObservation::differs(ExpectedBehaviour::CredentialsKept {}, observed, CLIENT_SIDE);
     }
     if index.all_trials().all(|trial| index.calls(trial).is_empty()) {
         return not_called();
     }
     let calls = index.all_trials().flat_map(|trial| index.calls(trial)).chain(&index.uncorrelated);
-    let mut places: Vec<&str> = calls.flat_map(|call| &call.leaks).map(String::as_str).collect();
+    let mut places: Vec<String> = calls.flat_map(|call| &call.leaks).cloned().collect();
     places.sort_unstable();
     places.dedup();
     if places.is_empty() {
-        return GatewayObservation::forwarded("the gateway");
+        return BehaviourObservation::AsExpected(ObservedBehaviour::CredentialsKept {});
     }
-    GatewayObservation::changed("not forwarded", format!("forwarded in {}", places.join(", ")), "the upstream")
+    let observed = ObservedBehaviour::ClientCredentialForwarded { places: NameList(places) };
+    BehaviourObservation::differs(ExpectedBehaviour::CredentialNotForwarded {}, observed, UPSTREAM_SIDE)
 }
 
 fn contains_upstream_credential(response: &ReceivedResponse) -> bool {

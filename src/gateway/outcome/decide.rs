@@ -12,6 +12,7 @@ use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::trial_index::TrialIndex;
 use crate::gateway::upstream::script::{UpstreamRoute, fill_response};
 use crate::recording::gateway::{GatewayTrial, TrialKind, UpstreamCall};
+use crate::results::reason::ReasonData;
 use crate::variables::fill::restore_placeholders;
 
 /// The maximum number of trials of a row.
@@ -72,9 +73,7 @@ pub(crate) fn next_step<'a>(index: &TrialIndex<'a>, row: &GatewayRow) -> Gateway
         return GatewayStep::Run;
     }
     let observation = match last {
-        _ if disagree => {
-            GatewayObservation::undetermined(UndeterminedReason::Unsteady, "equal requests had different results")
-        }
+        _ if disagree => GatewayObservation::Undetermined(UndeterminedReason::Unsteady, ReasonData::ResultsDiffer {}),
         GatewayObservation::Undetermined(..) => last.clone(),
         _ => observed_once(),
     };
@@ -83,7 +82,7 @@ pub(crate) fn next_step<'a>(index: &TrialIndex<'a>, row: &GatewayRow) -> Gateway
 
 /// The observation of a result that did not occur again.
 pub(crate) fn observed_once() -> GatewayObservation {
-    GatewayObservation::undetermined(UndeterminedReason::Unsteady, "observed once, but not when repeated")
+    GatewayObservation::Undetermined(UndeterminedReason::Unsteady, ReasonData::SeenOnce {})
 }
 
 /// Compares an observation with the controls. A rejection is evidence about the field only if the
@@ -93,10 +92,7 @@ fn apply_controls(index: &TrialIndex<'_>, row: &GatewayRow, observation: &Gatewa
     let control = match (observation, row.subject(index.dialect)) {
         (GatewayObservation::Refused { .. }, GatewayRowSubject::Request { .. }) => {
             let failed = index.control_trials(row.id()).into_iter().find_map(|control| describe_failure(control, 400));
-            failed.map(|why| {
-                let text = format!("the request without the field failed too: {why}");
-                (UndeterminedReason::BaseRefused, text)
-            })
+            failed.map(|why| (UndeterminedReason::BaseRefused, ReasonData::ControlFailedToo { why }))
         }
         // If the upstream fails on purpose, the error of the gateway is what the row is about.
         (
@@ -104,13 +100,13 @@ fn apply_controls(index: &TrialIndex<'_>, row: &GatewayRow, observation: &Gatewa
             | GatewayObservation::Changed { .. }
             | GatewayObservation::Dropped { .. },
             GatewayRowSubject::Response { .. },
-        ) if !row.fails_upstream(index.dialect) => plain_failure(index).map(|why| {
-            let text = format!("the plain response does not reach the client either: {why}");
-            (UndeterminedReason::GatewayFailed, text)
+        ) if !row.fails_upstream(index.dialect) => plain_failure(index).map(|because| {
+            let because = ReasonData::PlainResponseLost { because: Box::new(because) };
+            (UndeterminedReason::GatewayFailed, because)
         }),
         _ => None,
     };
-    control.map_or_else(|| observation.clone(), |(reason, text)| GatewayObservation::Undetermined(reason, text))
+    control.map_or_else(|| observation.clone(), |(code, because)| GatewayObservation::Undetermined(code, because))
 }
 
 /// How a request failed, if there was no response or its status is at least `min_status`.
@@ -124,10 +120,10 @@ fn describe_failure(trial: &GatewayTrial, min_status: u16) -> Option<String> {
 }
 
 /// What became of the plain response to the first request, if it did not reach the client.
-fn plain_failure(index: &TrialIndex<'_>) -> Option<String> {
+fn plain_failure(index: &TrialIndex<'_>) -> Option<ReasonData> {
     let first = index.first_trial()?;
     if let Some(why) = describe_failure(first, 300) {
-        return Some(why);
+        return Some(ReasonData::GatewayFailed { why });
     }
     let ClientResponse::Received(response) = client_response::read_response(&first.exchange) else { return None };
     let reply = first.values.get("reply").map_or("", String::as_str);
@@ -135,8 +131,8 @@ fn plain_failure(index: &TrialIndex<'_>) -> Option<String> {
         return None;
     }
     Some(match response.content_encoding {
-        Some(encoding) => format!("it has an encoding that the client did not accept ({encoding})"),
-        None => "its text is missing".to_owned(),
+        Some(encoding) => ReasonData::PlainResponseEncoded { encoding },
+        None => ReasonData::PlainTextMissing {},
     })
 }
 
@@ -148,18 +144,20 @@ pub(crate) fn observe(index: &TrialIndex<'_>, row: &GatewayRow, trial: &GatewayT
             observe_response(index, response, expectation, trial)
         }
         GatewayRowSubject::Response { response: None, .. } | GatewayRowSubject::Behaviour(_) => {
-            GatewayObservation::undetermined(UndeterminedReason::NotFinished, "the row does not exist for this API")
+            GatewayObservation::Undetermined(UndeterminedReason::NotFinished, ReasonData::NotInDialect {})
         }
     };
-    let restore = |text: String| restore_placeholders(&text, &trial.values);
+    let restore = |text: &str| restore_placeholders(text, &trial.values);
     match observation {
-        GatewayObservation::Forwarded { place } => GatewayObservation::Forwarded { place: restore(place) },
+        GatewayObservation::Forwarded { place } => GatewayObservation::Forwarded { place: restore(&place) },
         GatewayObservation::Changed { from, to, place } => {
-            GatewayObservation::changed(restore(from), restore(to), restore(place))
+            GatewayObservation::changed(restore(&from), restore(&to), restore(&place))
         }
-        GatewayObservation::Dropped { note } => GatewayObservation::Dropped { note: note.map(restore) },
-        GatewayObservation::Refused { message } => GatewayObservation::Refused { message: restore(message) },
-        GatewayObservation::Undetermined(reason, text) => GatewayObservation::Undetermined(reason, restore(text)),
+        GatewayObservation::Dropped { note } => GatewayObservation::Dropped { note: note.with_texts(&restore) },
+        GatewayObservation::Refused { message } => GatewayObservation::Refused { message: restore(&message) },
+        GatewayObservation::Undetermined(code, because) => {
+            GatewayObservation::Undetermined(code, because.with_texts(&restore))
+        }
     }
 }
 
@@ -175,13 +173,13 @@ fn observe_request(index: &TrialIndex<'_>, row: &GatewayRow, trial: &GatewayTria
     let mut observations = calls
         .iter()
         .map(|call| request::observe(row, index.dialect, &trial.values, &trial.exchange.request, control, call));
-    let Some(first) = observations.next() else { return GatewayObservation::Dropped { note: None } };
+    let Some(first) = observations.next() else { return GatewayObservation::dropped() };
     if observations.all(|other| other == first) {
         return first;
     }
-    GatewayObservation::undetermined(
+    GatewayObservation::Undetermined(
         UndeterminedReason::AskedTwiceDifferently,
-        format!("the gateway sent {} different requests to the upstream", calls.len()),
+        ReasonData::CallsDiffer { calls: calls.len() as u64 },
     )
 }
 
@@ -194,9 +192,9 @@ fn observe_response(
     let calls = match resolve_calls(index, trial) {
         Ok(calls) => calls,
         Err(GatewayObservation::Refused { message }) => {
-            return GatewayObservation::undetermined(
+            return GatewayObservation::Undetermined(
                 UndeterminedReason::BaseRefused,
-                format!("the gateway rejected the request and did not call the upstream: {message}"),
+                ReasonData::RejectedBeforeCall { message },
             );
         }
         Err(observation) => return observation,
@@ -205,14 +203,13 @@ fn observe_response(
     let ended_ms = trial.exchange.last_attempt().map_or(0, |attempt| attempt.started_ms + attempt.duration_ms);
     let is_late = |call: &&UpstreamCall| call.at_ms > ended_ms + CLOCK_TOLERANCE_MS;
     if matches!(client_response, ClientResponse::Received(_)) && calls.iter().all(is_late) {
-        let text = "the client got its response before the gateway called the upstream";
-        return GatewayObservation::undetermined(UndeterminedReason::NotAsked, text);
+        let because = ReasonData::RespondedBeforeCall {};
+        return GatewayObservation::Undetermined(UndeterminedReason::NotAsked, because);
     }
     if index.is_foreign_response(trial, &client_response) {
-        let text = "the client got the response to another request";
-        return GatewayObservation::undetermined(UndeterminedReason::Crossed, text);
+        return GatewayObservation::Undetermined(UndeterminedReason::Crossed, ReasonData::ForeignResponse {});
     }
-    let Some(call) = calls.last() else { return GatewayObservation::Dropped { note: None } };
+    let Some(call) = calls.last() else { return GatewayObservation::dropped() };
     let probe = ResponseProbe {
         scripted_response: &fill_response(script, &trial.values),
         values: &trial.values,
@@ -230,32 +227,33 @@ fn resolve_calls<'a>(
 ) -> Result<Vec<&'a UpstreamCall>, GatewayObservation> {
     let calls = index.model_calls(trial);
     if calls.iter().any(|call| call.labels.len() > 1) {
-        let text = "one upstream call contains several client requests";
-        return Err(GatewayObservation::undetermined(UndeterminedReason::Merged, text));
+        return Err(GatewayObservation::Undetermined(UndeterminedReason::Merged, ReasonData::CallsMerged {}));
     }
     if !calls.is_empty() {
         return Ok(calls);
     }
     if let Some(call) = index.calls(trial).first() {
-        let text = format!("the gateway called {} {}, which the upstream's API does not have", call.method, call.path);
-        return Err(GatewayObservation::Undetermined(UndeterminedReason::Uncorrelated, text));
+        let because = ReasonData::CallToUnknownPath { method: call.method.clone(), path: call.path.clone() };
+        return Err(GatewayObservation::Undetermined(UndeterminedReason::Uncorrelated, because));
     }
     Err(match client_response::read_response(&trial.exchange) {
-        ClientResponse::NoResponse(why) => GatewayObservation::Undetermined(UndeterminedReason::GatewayFailed, why),
+        ClientResponse::NoResponse(why) => GatewayObservation::failed(why),
         ClientResponse::Received(response) => {
             let message = response.describe();
             match response.status {
-                401 | 403 | 407 | 429 => GatewayObservation::Undetermined(UndeterminedReason::ClientRefused, message),
+                401 | 403 | 407 | 429 => GatewayObservation::Undetermined(
+                    UndeterminedReason::ClientRefused,
+                    ReasonData::ClientRejected { message },
+                ),
                 400..=499 => GatewayObservation::Refused { message },
-                200..=299 if had_uncorrelated_call(index, trial) => GatewayObservation::undetermined(
-                    UndeterminedReason::Uncorrelated,
-                    "an upstream call does not contain the client's message",
-                ),
-                200..=299 => GatewayObservation::undetermined(
+                200..=299 if had_uncorrelated_call(index, trial) => {
+                    GatewayObservation::Undetermined(UndeterminedReason::Uncorrelated, ReasonData::CallLacksMessage {})
+                }
+                200..=299 => GatewayObservation::Undetermined(
                     UndeterminedReason::NotAsked,
-                    format!("the gateway returned HTTP {} and did not call the upstream", response.status),
+                    ReasonData::UpstreamNotCalled { status: response.status },
                 ),
-                _ => GatewayObservation::Undetermined(UndeterminedReason::GatewayFailed, message),
+                _ => GatewayObservation::failed(message),
             }
         }
     })

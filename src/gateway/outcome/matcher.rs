@@ -8,6 +8,7 @@ use crate::catalog::GatewayExpectation;
 use crate::gateway::json_search;
 use crate::gateway::json_search::{collect_text, equivalent};
 use crate::gateway::outcome::undetermined::UndeterminedReason;
+use crate::results::reason::{AbsenceNote, ReasonData};
 use crate::variables::fill::{VariableValues, filler_from_values};
 use crate::wire::bounded_json::parse_json;
 use crate::wire::message::excerpt;
@@ -16,18 +17,18 @@ use crate::wire::message::excerpt;
 const MAX_EXCERPT_CHARS: usize = 160;
 
 /// What one trial shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum GatewayObservation {
     /// The value arrived as expected.
     Forwarded { place: String },
     /// Another value arrived, or the value arrived in another place.
     Changed { from: String, to: String, place: String },
-    /// The value did not arrive. The note is a detail for the reason.
-    Dropped { note: Option<String> },
+    /// The value did not arrive, and what is known about its absence.
+    Dropped { note: AbsenceNote },
     /// The gateway returned an error of its own.
     Refused { message: String },
     /// The trial shows nothing, for this reason.
-    Undetermined(UndeterminedReason, String),
+    Undetermined(UndeterminedReason, ReasonData),
 }
 
 impl GatewayObservation {
@@ -39,8 +40,14 @@ impl GatewayObservation {
         Self::Changed { from: from.into(), to: to.into(), place: place.into() }
     }
 
-    pub(crate) fn undetermined(reason: UndeterminedReason, text: impl Into<String>) -> Self {
-        Self::Undetermined(reason, text.into())
+    /// The value did not arrive, and nothing more is known.
+    pub(crate) fn dropped() -> Self {
+        Self::Dropped { note: AbsenceNote::Nothing {} }
+    }
+
+    /// The gateway failed.
+    pub(crate) fn failed(why: impl Into<String>) -> Self {
+        Self::Undetermined(UndeterminedReason::GatewayFailed, ReasonData::GatewayFailed { why: why.into() })
     }
 
     /// Observes an expectation and its further parts. The first failure counts, or else the place
@@ -195,9 +202,10 @@ impl ExpectedValue {
         match candidates.iter().find(is_new) {
             Some((at, value)) => changed(value, at.clone()),
             None => GatewayObservation::Dropped {
-                note: candidates.iter().find(|(_, value)| !has_label(value)).map(|(at, value)| {
-                    format!("`{at}` is {}, with and without the field", shorten(&value_to_text(value)))
-                }),
+                note: candidates.iter().find(|(_, value)| !has_label(value)).map_or(
+                    AbsenceNote::Nothing {},
+                    |(at, value)| AbsenceNote::OwnValue { place: at.clone(), value: shorten(&value_to_text(value)) },
+                ),
             },
         }
     }
@@ -267,7 +275,7 @@ mod tests {
         };
         let describe = |observation: GatewayObservation| match observation {
             GatewayObservation::Changed { place, to, .. } => format!("{to} at {place}"),
-            GatewayObservation::Dropped { note } => format!("dropped: {}", note.unwrap_or_default()),
+            GatewayObservation::Dropped { note } => format!("dropped{note}"),
             other => panic!("{other:?}"),
         };
         let moved = explain(&[], json!({ "b": ["x amber-falcon-1234"] }), &[]);
@@ -275,6 +283,6 @@ mod tests {
         assert_eq!(describe(explain(&[("/a", json!("other"))], json!({ "a": "other" }), &[])), "other at /a");
         let default = explain(&[("/a", json!("own"))], json!({ "a": "own" }), &[("/a", json!("own"))]);
         assert_eq!(describe(default), "dropped: `/a` is own, with and without the field");
-        assert_eq!(describe(explain(&[], json!({}), &[])), "dropped: ");
+        assert_eq!(describe(explain(&[], json!({}), &[])), "dropped");
     }
 }

@@ -10,6 +10,7 @@ use crate::gateway::outcome::matcher::{
 };
 use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::recording::gateway::UpstreamCall;
+use crate::results::reason::{AbsenceNote, ReasonData};
 use crate::variables::fill::VariableValues;
 use crate::wire::bounded_json::parse_json;
 use crate::wire::exchange::Request;
@@ -24,7 +25,7 @@ pub(crate) fn observe(
     control: Option<(&Request, &UpstreamCall)>,
     call: &UpstreamCall,
 ) -> GatewayObservation {
-    let Some(field) = row.field_location() else { return GatewayObservation::Dropped { note: None } };
+    let Some(field) = row.field_location() else { return GatewayObservation::dropped() };
     let label = values.get("label").map_or("", String::as_str);
     let sent = find_sent_value(&field, request, label);
     let unchanged = expect_same_location(&field);
@@ -151,14 +152,13 @@ impl RequestProbe<'_> {
         match before {
             _ if expected.is_unique() => GatewayObservation::Forwarded { place },
             Some(before) if expected.find_in(&before).is_none() => GatewayObservation::Forwarded { place },
-            Some(_) => GatewayObservation::undetermined(
+            Some(_) => GatewayObservation::Undetermined(
                 UndeterminedReason::AlreadyThere,
-                format!("`{place}` has the same value without the field"),
+                ReasonData::SameWithoutField { place },
             ),
-            None => GatewayObservation::undetermined(
-                UndeterminedReason::BaseRefused,
-                "the request without the field did not reach the upstream, so there is nothing to compare with",
-            ),
+            None => {
+                GatewayObservation::Undetermined(UndeterminedReason::BaseRefused, ReasonData::ControlNeverArrived {})
+            }
         }
     }
 
@@ -173,9 +173,7 @@ impl RequestProbe<'_> {
             return GatewayObservation::forwarded(place);
         }
         match self.explain_miss(expected, &[], &[]) {
-            GatewayObservation::Dropped { .. } => {
-                self.observe_moved(expected).unwrap_or(GatewayObservation::Dropped { note: None })
-            }
+            GatewayObservation::Dropped { .. } => self.observe_moved(expected).unwrap_or(GatewayObservation::dropped()),
             observation => observation,
         }
     }
@@ -231,7 +229,7 @@ impl RequestProbe<'_> {
         let markers = find_markers(&sent, self.values);
         match markers.iter().find_map(|marker| json_search::find_text(&anywhere, marker)) {
             Some((place, value)) => GatewayObservation::changed(shorten(&sent), shorten(&value_to_text(value)), place),
-            None => GatewayObservation::Dropped { note: Some(why.to_owned()) },
+            None => GatewayObservation::Dropped { note: AbsenceNote::NoEquivalent { why: why.to_owned() } },
         }
     }
 }

@@ -8,9 +8,9 @@ use crate::gateway::json_search;
 use crate::gateway::outcome::matcher::{
     CandidateValue, ExpectedValue, GatewayObservation, find_headers, find_in_body, shorten,
 };
-use crate::gateway::outcome::undetermined::UndeterminedReason;
 use crate::gateway::upstream::{script, sse};
 use crate::recording::gateway::UpstreamCall;
+use crate::results::reason::AbsenceNote;
 use crate::variables::fill::VariableValues;
 use crate::wire::exchange::{AttemptResult, Exchange};
 
@@ -45,9 +45,7 @@ impl ResponseProbe<'_> {
             return self.observe_failure();
         }
         let received = match self.client_response {
-            ClientResponse::NoResponse(why) => {
-                return GatewayObservation::undetermined(UndeterminedReason::GatewayFailed, why);
-            }
+            ClientResponse::NoResponse(why) => return GatewayObservation::failed(why),
             ClientResponse::Received(received) => received,
         };
         if let Some(status) = part.status {
@@ -67,7 +65,7 @@ impl ResponseProbe<'_> {
         }
         // A stream with its last event is complete, even if the connection stays open.
         if let Some(truncation) = received.truncation.as_ref().filter(|_| !received.is_finished()) {
-            return GatewayObservation::undetermined(UndeterminedReason::GatewayFailed, &truncation.message);
+            return GatewayObservation::failed(&truncation.message);
         }
         let requested_stream = self.exchange.request.body.get("stream") == Some(&Value::Bool(true));
         if requested_stream && !received.is_stream && received.status < 400 && status < 400 {
@@ -85,7 +83,7 @@ impl ResponseProbe<'_> {
             return if received.events.iter().any(|event| event.name == *name) {
                 GatewayObservation::forwarded(format!("event {name}"))
             } else {
-                GatewayObservation::Dropped { note: None }
+                GatewayObservation::dropped()
             };
         }
         let expected = ExpectedValue::new(part, self.values, None);
@@ -95,7 +93,9 @@ impl ResponseProbe<'_> {
         }
         let count_elsewhere = |marker: &str| self.count_elsewhere(part, marker);
         match expected.explain_miss(&candidates, &searchable_content(received), &[], "\u{0}", count_elsewhere) {
-            GatewayObservation::Dropped { .. } => GatewayObservation::Dropped { note: received.error() },
+            GatewayObservation::Dropped { .. } => GatewayObservation::Dropped {
+                note: received.error().map_or(AbsenceNote::Nothing {}, |error| AbsenceNote::ErrorInstead { error }),
+            },
             observation => observation,
         }
     }
@@ -140,7 +140,7 @@ impl ResponseProbe<'_> {
             return changed("a response without a stream");
         }
         match self.first_delta_ms().zip(self.last_delta_ms()) {
-            None => GatewayObservation::Dropped { note: None },
+            None => GatewayObservation::dropped(),
             Some((first, last)) if first + MIN_STREAM_LEAD_MS < last => GatewayObservation::forwarded("the stream"),
             Some(_) => changed("buffered: nothing arrived until the upstream finished"),
         }

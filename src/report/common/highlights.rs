@@ -4,6 +4,7 @@
 //! module must not shorten: every row of a group is in its list.
 
 use crate::catalog::VerdictStatus;
+use crate::report::common::causes::{CauseGroup, group_by_cause};
 use crate::report::common::matrix::{MatrixCell, ResultsMatrix};
 use crate::report::common::phrases;
 use crate::report::common::row_status::RowStatus;
@@ -16,6 +17,8 @@ pub(crate) struct HighlightGroup<'m, 'a> {
     pub(crate) status: RowStatus,
     /// Rows with details.
     pub(crate) cells: Vec<MatrixCell<'m, 'a>>,
+    /// The causes that some of these rows share.
+    pub(crate) causes: Vec<CauseGroup<'m, 'a>>,
     /// Rows that were not run, grouped by reason: a partial run has many rows with the same reason.
     pub(crate) not_run: Vec<NotRunGroup<'m, 'a>>,
 }
@@ -69,7 +72,8 @@ fn build_group<'m, 'a>(
     });
     let (skipped, tried): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|entry| entry.row.verdict.status == VerdictStatus::Skipped);
-    HighlightGroup { title, status, cells: tried, not_run: group_not_run(skipped) }
+    let causes = group_by_cause(&tried);
+    HighlightGroup { title, status, cells: tried, causes, not_run: group_not_run(skipped) }
 }
 
 fn group_not_run<'m, 'a>(entries: Vec<MatrixCell<'m, 'a>>) -> Vec<NotRunGroup<'m, 'a>> {

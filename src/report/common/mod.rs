@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows a format: each format escapes texts itself.
 
+pub(crate) mod causes;
 pub mod ci_status;
+pub(crate) mod details;
 pub(crate) mod diff_phrases;
 pub(crate) mod doc_links;
 pub(crate) mod highlights;

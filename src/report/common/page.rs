@@ -5,16 +5,16 @@
 
 use serde::Serialize;
 
-use crate::catalog::VerdictStatus;
-use crate::report::common::highlights::HighlightGroup;
-use crate::report::common::matrix::{MatrixCell, MatrixColumn, ResultsMatrix};
+use crate::report::common::details::{
+    DetailSectionView, detail_section_view, has_details, other_rows_view, row_anchor,
+};
+use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::row_status::{RowStatus, verdict_meanings};
-use crate::report::common::sanitize::{sanitize_block, sanitize_line, shorten};
+use crate::report::common::sanitize::{sanitize_line, shorten};
 use crate::report::common::summary::SummaryLine;
 use crate::report::common::{doc_links, highlights, phrases, summary};
 use crate::results::baseline::{BaselineEntry, EntryState, EntryStatus, EntrySubject, RegressionCause};
 use crate::results::compare::SectionUnion;
-use crate::results::file_names::slugify;
 use crate::results::format;
 use crate::results::model::{FindingSummary, Results, RowResult};
 
@@ -140,68 +140,6 @@ pub(crate) struct BaselineEntryView {
     pub(crate) until: Option<String>,
 }
 
-/// A list of rows with their details.
-#[derive(Debug, Serialize)]
-pub(crate) struct DetailSectionView {
-    pub(crate) title: &'static str,
-    /// The outcome of the rows; `None` for the rows that need no details.
-    pub(crate) status: Option<RowStatus>,
-    pub(crate) count: String,
-    pub(crate) items: Vec<RowDetailView>,
-    pub(crate) not_run: Vec<NotRunView>,
-}
-
-/// The details of one row.
-#[derive(Debug, Serialize)]
-pub(crate) struct RowDetailView {
-    pub(crate) anchor: String,
-    /// The heading of the run, if there are several.
-    pub(crate) run: Option<String>,
-    pub(crate) title: String,
-    pub(crate) id: String,
-    pub(crate) mark: &'static str,
-    pub(crate) status: RowStatus,
-    pub(crate) verdict: &'static str,
-    pub(crate) claimed: Option<String>,
-    pub(crate) why: String,
-    pub(crate) facts: Vec<EvidenceFact>,
-    pub(crate) arms: Vec<ArmView>,
-    pub(crate) example: Option<ExampleView>,
-    pub(crate) is_open: bool,
-}
-
-/// One fact about the evidence of a verdict: a text, then words that are code.
-#[derive(Debug, Serialize)]
-pub(crate) struct EvidenceFact {
-    pub(crate) text: String,
-    pub(crate) codes: Vec<String>,
-}
-
-/// The counts of one arm.
-#[derive(Debug, Serialize)]
-pub(crate) struct ArmView {
-    pub(crate) name: String,
-    /// Trials, trials with the effect, rejected trials, unusable responses.
-    pub(crate) counts: [String; 4],
-}
-
-/// A request and its response.
-#[derive(Debug, Serialize)]
-pub(crate) struct ExampleView {
-    pub(crate) arm: String,
-    pub(crate) curl: String,
-    pub(crate) status: String,
-    pub(crate) response: String,
-}
-
-/// Rows of one run that were not run, with the reason.
-#[derive(Debug, Serialize)]
-pub(crate) struct NotRunView {
-    pub(crate) heading: String,
-    pub(crate) reason: String,
-    pub(crate) ids: Vec<String>,
-}
-
 /// The findings of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct FindingsView {
@@ -322,15 +260,6 @@ fn summary_line_view(matrix: &ResultsMatrix<'_>, line: SummaryLine) -> SummaryLi
     SummaryLineView { label, values: matrix.columns.iter().map(|column| line.value(column.run)).collect() }
 }
 
-fn row_anchor(heading: &str, row: &str) -> String {
-    format!("{}--{}", slugify(heading), slugify(row))
-}
-
-/// A row that was not run has no details.
-fn has_details(row: &RowResult) -> bool {
-    row.verdict.status != VerdictStatus::Skipped
-}
-
 fn matrix_section_view(matrix: &ResultsMatrix<'_>, section: &SectionUnion<'_>) -> MatrixSectionView {
     let rows = section.rows.iter().map(|row| MatrixRowView {
         id: sanitize_line(row.id),
@@ -389,87 +318,6 @@ fn baseline_entry_view(entry: &BaselineEntry) -> BaselineEntryView {
         href: entry.link.clone().filter(|url| is_web_url(url)),
         until: entry.until.as_deref().map(sanitize_line),
     }
-}
-
-fn detail_section_view(group: &HighlightGroup<'_, '_>, has_several: bool) -> DetailSectionView {
-    let not_run = group.not_run.iter().map(|group| NotRunView {
-        heading: group.heading.to_owned(),
-        reason: group.reason.clone(),
-        ids: group.ids.iter().map(|id| sanitize_line(id)).collect(),
-    });
-    DetailSectionView {
-        title: group.title,
-        status: Some(group.status),
-        count: format::with_thousands(group.len() as u64),
-        items: group.cells.iter().map(|cell| row_detail_view(cell, has_several)).collect(),
-        not_run: not_run.collect(),
-    }
-}
-
-/// The rows whose cell and claim say everything. Their requests are listed for verification.
-fn other_rows_view(matrix: &ResultsMatrix<'_>, has_several: bool) -> Option<DetailSectionView> {
-    let others = matrix.find_cells(|row| has_details(row) && !highlights::is_highlighted(row));
-    (!others.is_empty()).then(|| DetailSectionView {
-        title: "Other rows",
-        status: None,
-        count: format::with_thousands(others.len() as u64),
-        items: others.iter().map(|cell| row_detail_view(cell, has_several)).collect(),
-        not_run: Vec::new(),
-    })
-}
-
-fn row_detail_view(cell: &MatrixCell<'_, '_>, has_several: bool) -> RowDetailView {
-    let (column, row) = (cell.column, cell.row);
-    let status = RowStatus::from_row(row);
-    let claimed = row.claim.as_ref().map(|claim| match phrases::describe_claim(claim) {
-        Some(details) => format!("{} ({})", claim.status, sanitize_line(&details)),
-        None => claim.status.to_string(),
-    });
-    let arms = row.arms.iter().map(|arm| ArmView {
-        name: sanitize_line(&arm.name),
-        counts: [arm.trials, arm.effects, arm.refused, arm.void].map(format::with_thousands),
-    });
-    RowDetailView {
-        anchor: row_anchor(&column.heading, &row.id),
-        run: has_several.then(|| column.heading.clone()),
-        title: sanitize_line(&row.title),
-        id: sanitize_line(&row.id),
-        mark: status.mark(),
-        status,
-        verdict: row.verdict_label(),
-        claimed,
-        why: sanitize_line(&phrases::reason(row)),
-        facts: evidence_facts(row),
-        arms: arms.collect(),
-        example: row.example.as_ref().map(|example| ExampleView {
-            arm: sanitize_line(&example.arm),
-            curl: sanitize_block(&example.curl),
-            status: sanitize_line(&example.status),
-            response: sanitize_block(&example.answer),
-        }),
-        is_open: status == RowStatus::Contradicts,
-    }
-}
-
-/// The evidence of a verdict, its cost, and the protocol faults.
-fn evidence_facts(row: &RowResult) -> Vec<EvidenceFact> {
-    let text = |text: String| EvidenceFact { text, codes: Vec::new() };
-    let verdict = &row.verdict;
-    let mut facts = Vec::new();
-    facts.extend(verdict.evidence.map(|evidence| text(format!("evidence: {}", evidence.as_str().replace('_', " ")))));
-    facts.extend(verdict.confidence.map(|confidence| text(format!("confidence: {confidence:.4}"))));
-    facts.extend(
-        verdict
-            .code
-            .as_deref()
-            .map(|code| EvidenceFact { text: "undecided because: ".to_owned(), codes: vec![sanitize_line(code)] }),
-    );
-    facts.push(text(format::plural(row.cost.requests, "request", "requests")));
-    if !row.findings.is_empty() {
-        let codes = row.findings.iter().map(|check| sanitize_line(check)).collect();
-        facts.push(EvidenceFact { text: "protocol faults: ".to_owned(), codes });
-    }
-    facts
 }
 
 fn findings_view(column: &MatrixColumn<'_>) -> FindingsView {

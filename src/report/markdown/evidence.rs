@@ -1,7 +1,8 @@
 //! The rows that need more than a cell, with their evidence: the claim, the reason of the verdict, the
 //! trials, and a request that anyone can send.
 
-use crate::report::common::page::{DetailSectionView, ExampleView, NotRunView, PageView, RowDetailView};
+use crate::report::common::details::{CauseView, DetailSectionView, ExampleView, NotRunView, RowDetailView};
+use crate::report::common::page::PageView;
 use crate::report::common::row_status::RowStatus;
 use crate::report::markdown::escape::{MarkdownTable, code_fence, code_span, escape};
 
@@ -13,6 +14,10 @@ pub(super) fn render(page: &PageView, condition: impl Fn(RowStatus) -> bool) -> 
 
 fn render_list(list: &DetailSectionView) -> String {
     let mut out = format!("## {} ({})\n", list.title, list.count);
+    if !list.causes.is_empty() {
+        out.push_str("\nRows with one cause:\n\n");
+        out.extend(list.causes.iter().map(render_cause));
+    }
     for row in &list.items {
         out.push('\n');
         out.push_str(&render_row(row));
@@ -22,6 +27,12 @@ fn render_list(list: &DetailSectionView) -> String {
         out.extend(list.not_run.iter().map(render_not_run));
     }
     out
+}
+
+fn render_cause(cause: &CauseView) -> String {
+    let run = cause.run.as_deref().map_or(String::new(), |heading| format!("{}: ", escape(heading)));
+    let rows: Vec<String> = cause.rows.iter().map(|row| format!("[{}](#{})", code_span(&row.id), row.anchor)).collect();
+    format!("- {run}**{}**: {}\n", escape(&cause.text), rows.join(", "))
 }
 
 fn render_row(row: &RowDetailView) -> String {

@@ -1,5 +1,6 @@
 //! The rows of several runs that need more than a cell, each with its reason.
 
+use crate::report::common::causes::CauseGroup;
 use crate::report::common::highlights::NotRunGroup;
 use crate::report::common::matrix::{MatrixCell, ResultsMatrix};
 use crate::report::common::row_status::RowStatus;
@@ -17,7 +18,16 @@ pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String
     for list in highlights::group_highlights(matrix) {
         let count = format::with_thousands(list.len() as u64);
         out.push_str(&style.render_heading(&format!("{} ({count})", list.title)));
-        out.extend(list.cells.iter().map(|entry| render_row(entry, style)));
+        for group in &list.causes {
+            let has_group = |cell: &&MatrixCell<'_, '_>| group.contains(cell);
+            out.push_str(&render_cause(group, list.status, style));
+            // The reasons of undecided rows repeat the cause.
+            if list.status != RowStatus::Undetermined {
+                out.extend(list.cells.iter().filter(has_group).map(|entry| render_row(entry, style)));
+            }
+        }
+        let alone = list.cells.iter().filter(|cell| !list.causes.iter().any(|group| group.contains(cell)));
+        out.extend(alone.map(|entry| render_row(entry, style)));
         out.extend(list.not_run.iter().map(|group| render_not_run(group, style)));
     }
     out
@@ -37,6 +47,12 @@ fn render_row(entry: &MatrixCell<'_, '_>, style: TerminalStyle) -> String {
         sanitize_line(&format!("{claim}observed {}", row.verdict_label())),
     );
     render_two_lines(status, line, sanitize_line(&phrases::reason(row)), style)
+}
+
+fn render_cause(group: &CauseGroup<'_, '_>, status: RowStatus, style: TerminalStyle) -> String {
+    let line = format!("{} {}", colorize(TextColor::Bold, group.heading), group.describe());
+    let ids: Vec<String> = group.rows.iter().map(|row| sanitize_line(&row.id)).collect();
+    render_two_lines(status, line, ids.join(", "), style)
 }
 
 fn render_not_run(group: &NotRunGroup<'_, '_>, style: TerminalStyle) -> String {

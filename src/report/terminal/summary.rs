@@ -1,5 +1,7 @@
 //! The counts of each run: decided and missing rows, then outcomes, then cost.
 
+use crate::catalog::VerdictStatus;
+use crate::report::common::causes::group_by_cause;
 use crate::report::common::matrix::{MatrixColumn, ResultsMatrix};
 use crate::report::common::row_status::RowStatus;
 use crate::report::common::sanitize::sanitize_line;
@@ -15,7 +17,10 @@ use crate::results::model::Results;
 pub(super) fn render(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
     let mut out = style.render_heading("Summary");
     match matrix.columns.as_slice() {
-        [only] => out.push_str(&render_single_run(only.run, style)),
+        [only] => {
+            out.push_str(&render_single_run(only.run, style));
+            out.push_str(&render_causes(matrix, style));
+        }
         columns => {
             out.push_str(&render_table(columns, style));
             for column in columns {
@@ -72,6 +77,19 @@ fn render_single_run(run: &Results, style: TerminalStyle) -> String {
         lines.push(format!("{} {}", colorize(TextColor::Red, "contradicted:"), ids.join(", ")));
     }
     lines.into_iter().map(|line| style.render_paragraph(2, line)).collect()
+}
+
+/// One line for each cause that several contradicting or undecided rows share.
+fn render_causes(matrix: &ResultsMatrix<'_>, style: TerminalStyle) -> String {
+    let cells = matrix.find_cells(|row| {
+        let is_open = row.verdict.status == VerdictStatus::Inconclusive;
+        is_open || RowStatus::from_row(row) == RowStatus::Contradicts
+    });
+    let lines = group_by_cause(&cells).into_iter().map(|group| {
+        let ids: Vec<String> = group.rows.iter().map(|row| sanitize_line(&row.id)).collect();
+        format!("{} {}: {}", colorize(TextColor::Yellow, "one cause:"), group.describe(), ids.join(", "))
+    });
+    lines.map(|line| style.render_paragraph(2, line)).collect()
 }
 
 fn render_table(columns: &[MatrixColumn<'_>], style: TerminalStyle) -> String {

@@ -6,6 +6,7 @@ use crate::results::diff::model::{
     CountClass, DiffSide, FindingChange, FindingKind, FindingState, ResultsDiff, RowChange, RowKind, RowState, SCHEMA,
 };
 use crate::results::model::{FindingSummary, Results, RowResult};
+use crate::results::reason::{ObservedBehaviour, ReasonData};
 
 /// The differences between two runs.
 pub fn diff(old: &Results, new: &Results, strict: bool) -> ResultsDiff {
@@ -56,6 +57,7 @@ fn compare_row(old: Option<&RowResult>, new: Option<&RowResult>, strict: bool) -
         before: old.map(row_state),
         after: new.map(row_state),
         why: latest.verdict.reason.clone(),
+        because: latest.verdict.because.clone(),
         regression: match kind {
             RowKind::Lost => true,
             RowKind::Undetermined | RowKind::Changed | RowKind::Removed => strict,
@@ -87,9 +89,20 @@ fn classify_row(old: &RowResult, new: &RowResult) -> Option<RowKind> {
     }
 }
 
-/// The value that a gateway sent on.
+/// The value that a gateway sent on. `None` if it is a count of requests, which differs between runs.
 fn gateway_value(row: &RowResult) -> Option<&str> {
-    row.fate.as_ref()?.to.as_deref()
+    use ObservedBehaviour as B;
+    match &row.verdict.because {
+        Some(ReasonData::BehaviourDiffers {
+            observed:
+                B::RepeatedCalls { .. }
+                | B::ForeignResponses { .. }
+                | B::OpenConnections { .. }
+                | B::UpstreamCredentialReturned { .. },
+            ..
+        }) => None,
+        _ => row.fate.as_ref()?.to.as_deref(),
+    }
 }
 
 /// The qualifiers without their evidence, which each run words differently.

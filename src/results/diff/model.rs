@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{ClaimStatus, Outcome, VerdictStatus};
 use crate::checks::CheckSeverity;
 use crate::results::gateway::GatewayVerdictKind;
+use crate::results::reason::ReasonData;
 use crate::string_enum::string_enum;
 
 /// The value of `schema` in every diff of this version.
@@ -75,6 +76,9 @@ pub struct RowChange {
     pub after: Option<RowState>,
     /// The reason of the new verdict, or of the old one if the row is gone.
     pub why: String,
+    /// The same as data, if the results have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ReasonData>,
     /// True if the change is a regression.
     pub regression: bool,
 }

@@ -10,7 +10,9 @@ use crate::report::markdown::diff::render as markdown;
 use crate::report::terminal::TerminalStyle;
 use crate::report::terminal::diff::render as terminal;
 use crate::results::diff::*;
+use crate::results::gateway::{GatewayVerdict, GatewayVerdictKind, GatewayWay};
 use crate::results::model::{FindingSummary, Results};
+use crate::results::reason::{CallList, CountedCall, ExpectedBehaviour, ObservedBehaviour, ReasonData};
 use crate::results::{fixtures, json};
 
 const PLAIN_STYLE: TerminalStyle = TerminalStyle { width: 80, colour: false, unicode: true };
@@ -175,6 +177,33 @@ fn mirror_kind(kind: RowKind) -> RowKind {
         RowKind::Added => RowKind::Removed,
         RowKind::Changed | RowKind::Outcome => kind,
     }
+}
+
+#[test]
+fn counts_of_a_behaviour_are_no_change_and_other_calls_are() {
+    let run = |observed: ObservedBehaviour| {
+        let mut run = run_with_rows(&[("behaviour.calls", None, V::Substituted)]);
+        let row = &mut run.rows[0];
+        row.fate = Some(GatewayVerdict {
+            kind: GatewayVerdictKind::Changed,
+            way: Some(GatewayWay::Behaviour),
+            place: None,
+            from: None,
+            to: Some(observed.to_string()),
+            upstream: None,
+        });
+        row.verdict.set_reason(ReasonData::BehaviourDiffers { expected: ExpectedBehaviour::OneCallEach {}, observed });
+        run
+    };
+    let repeated = |repeated| ObservedBehaviour::RepeatedCalls { max_calls: 2, repeated, requests: 40 };
+    let other = |call: &str| ObservedBehaviour::OtherCalls {
+        calls: CallList(vec![CountedCall { call: call.to_owned(), count: 40 }]),
+    };
+    assert_eq!(change_kinds(&run(repeated(4)), &run(repeated(5))), []);
+    assert_eq!(change_kinds(&run(other("POST /v1/moderations")), &run(other("POST /v1/other"))), [RowKind::Changed]);
+    assert_eq!(change_kinds(&run(repeated(4)), &run(other("POST /v1/other"))), [RowKind::Changed]);
+    let changes = diff(&run(repeated(4)), &run(other("POST /v1/other")), false);
+    assert!(matches!(changes.rows[0].because, Some(ReasonData::BehaviourDiffers { .. })), "{changes:?}");
 }
 
 /// Two runs with rows and findings in common.

@@ -4,6 +4,7 @@
 //! reason has the counts. Runs are added one by one, so that at most two are in memory.
 
 use crate::catalog::{VerdictStatus, is_silent};
+use crate::results::cause::VerdictCause;
 use crate::results::merge::totals::{add_cost, add_totals, merge_findings, merge_strictness, recount};
 use crate::results::model::{RepeatSummary, Results, RowResult, VerdictCount, VerdictStability};
 use crate::results::reason::ReasonData;
@@ -96,6 +97,7 @@ fn clear_disputed_verdict(row: &mut RowResult) {
     row.verdict.evidence = None;
     row.verdict.confidence = None;
     row.verdict.qualifiers.clear();
+    row.cause = Some(VerdictCause::Inconsistency);
     let claim = row.claim.as_ref().map(|claim| claim.status);
     row.outcome = row.verdict.compare_with(claim);
     row.silent = is_silent(claim, row.verdict.status);

@@ -7,6 +7,7 @@ use crate::results::model::{
     CostPerVerdict, EndpointStrictness, FindingSummary, Results, ResultsSummary, RowCost, RunTotals, UnknownKeyReaction,
 };
 use crate::results::progress::add_costs;
+use crate::results::shared_causes::settle_causes;
 
 /// The findings of several runs as one list: counts are added, rows are united in the order of `rows`, and
 /// the first example is kept.
@@ -87,6 +88,7 @@ pub(super) fn merge_strictness(
 pub(super) fn recount(results: &mut Results) {
     // The comparison of one part with a baseline does not hold for all results.
     results.baseline = None;
+    settle_causes(&mut results.rows);
     results.summary = ResultsSummary::from_rows(&results.rows);
     results.per_verdict = CostPerVerdict::from_totals(&results.totals, results.summary.decided);
 }

@@ -16,7 +16,7 @@ mod totals;
 mod unfollowed;
 mod verdict;
 
-pub use crate::results::model::arm::ArmResult;
+pub use crate::results::model::arm::{ArmResult, TrialResult, TrialSignal};
 pub use crate::results::model::finding::FindingSummary;
 pub use crate::results::model::results::{Results, SCHEMA};
 pub use crate::results::model::row::{ClaimResult, RowCost, RowExample, RowResult};

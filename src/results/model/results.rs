@@ -12,6 +12,7 @@ use crate::results::model::summary::ResultsSummary;
 use crate::results::model::target::TestedTarget;
 use crate::results::model::totals::{CostPerVerdict, RunTotals};
 use crate::results::model::unfollowed::UnfollowedInstructions;
+use crate::results::shared_causes::settle_causes;
 
 /// The value of `schema` in every results file of this version.
 pub const SCHEMA: &str = "fieldtest-results/2";
@@ -23,6 +24,9 @@ pub struct Results {
     /// Always `fieldtest-results/2`.
     #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
+    /// The version of fieldtest that judged the run; absent in files of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_version: Option<String>,
     /// What was tested.
     pub target: TestedTarget,
     /// The gateway and its scripted upstream; only in results of `fieldtest gateway`.
@@ -94,6 +98,7 @@ impl Results {
     pub fn new(target: TestedTarget, started_at: &str, confidence: f64, seed: u64) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
+            tool_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             target,
             gateway: None,
             started_at: started_at.to_owned(),
@@ -118,7 +123,8 @@ impl Results {
     }
 
     /// Sets the rows and the figures that follow from them.
-    pub fn set_rows(&mut self, rows: Vec<RowResult>) {
+    pub fn set_rows(&mut self, mut rows: Vec<RowResult>) {
+        settle_causes(&mut rows);
         self.summary = ResultsSummary::from_rows(&rows);
         self.per_verdict = CostPerVerdict::from_totals(&self.totals, self.summary.decided);
         self.rows = rows;

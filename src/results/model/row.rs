@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Claim, ClaimStatus, ClaimedRange, Outcome, SourceSureness, VerdictStatus, is_silent};
+use crate::results::cause::VerdictCause;
 use crate::results::gateway::GatewayVerdict;
 use crate::results::model::arm::ArmResult;
 use crate::results::model::several_runs::{EarlierVerdict, VerdictStability};
@@ -25,6 +26,9 @@ pub struct RowResult {
     /// What the gateway did with the field; only in results of `fieldtest gateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<GatewayVerdict>,
+    /// The one cause behind this verdict and those of other rows; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<VerdictCause>,
     /// The verdict compared with the claim.
     pub outcome: Outcome,
     /// True if the field is claimed unsupported and ignored without an error.
@@ -82,6 +86,7 @@ impl RowResult {
             claim: claim.map(ClaimResult::from),
             outcome: verdict.compare_with(status),
             fate: None,
+            cause: None,
             silent: is_silent(status, verdict.status),
             verdict,
             cost: RowCost::default(),
