@@ -105,7 +105,7 @@ async fn the_end_of_an_attempt_wakes_waiting_requests() {
         first.record_outcome(&result, date());
         drop(first);
     });
-    assert!(started.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(59));
 }
 
 /// How a server announces its limit.
