@@ -27,6 +27,17 @@ DESIGNS = {
     "fixed_three": "fixed sample, 3 of each arm",
     "fixed_twelve": "fixed sample, 12 of each arm",
 }
+# What can be wrong about a mutant, in the words of `fieldtest check`.
+FATES = {
+    "survived": "its row does not reach the expected verdict",
+    "accused": "another row is decided wrongly, although its own field did not change",
+    "kept": "another row has a positive verdict that no response supports",
+    "unnamed": "another row is blocked, and does not name the cause",
+    "changed": "another row changes without a cause",
+    "void": "no request of the row has the field",
+    "unproved": "the simulator cannot represent the mutant",
+    "untried": "the run without mutants failed",
+}
 # The counts that are summed over the two lines of a condition.
 COUNTS = (
     "runs", "rows", "verdicts", "statistical", "owned_up", "runs_with_wrong", "undetermined",
@@ -198,9 +209,24 @@ def check(parts):
     found = data(parts, "check")
     if not found:
         return missing("check")
-    text = f"{number(found['killed'])} of {number(found['mutants'])} mutants killed: kill rate {percent(found['kill_rate'])}"
-    rest = [f"{found[word]} {word}" for word in ("survived", "spread", "void", "unproved", "untried") if found.get(word)]
-    return "\n\n".join([text + (f" ({', '.join(rest)})." if rest else "."), provenance(parts, "check")])
+    text = f"{number(found['killed'])} of {number(found['mutants'])} mutants killed: kill rate {percent(found['kill_rate'])}."
+    fates = table(["outcome", "meaning", "mutants"], [
+        ["killed", "its row reaches the expected verdict, and no other row gets a wrong one", number(found["killed"])],
+        ["killed, blocked", "included: its row reaches this verdict by itself, and names the rows that block it", number(found["blocked"])],
+        *([fate, meaning, number(found[fate])] for fate, meaning in FATES.items()),
+    ])
+    grounds = table(["simulated target", "rows", "runs with mutants", "verdicts of other rows compared", "forged verdicts found"], [
+        [ground["target"], ground["rows"], number(ground["runs"]), number(ground["compared"]),
+         f"{number(ground['sentinels']['noticed'])} of {number(ground['sentinels']['forged'])}"]
+        for ground in found["grounds"]
+    ])
+    left_out = [
+        f"{row['row']} was left out of {number(row['runs'])} of {number(ground['runs'])} runs on {ground['target']}: {row['reason']}."
+        for ground in found["grounds"] for row in ground["left_out"]
+    ]
+    more = f"{number(found['carried'])} more changes of a field need not be detected by its own row, and test the other rows only."
+    notes = [textwrap.fill(note, width=100, break_long_words=False, break_on_hyphens=False) for note in (" ".join(left_out), more) if note]
+    return "\n\n".join([text, fates, grounds, *notes, f"The proof took {found['seconds']} s.", provenance(parts, "check")])
 
 
 def printed(name):

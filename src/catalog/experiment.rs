@@ -200,6 +200,11 @@ impl Experiment {
         self.reply.is_some() || self.compare.is_some()
     }
 
+    /// True if the row measures the time at which responses arrive.
+    pub fn measures_time(&self) -> bool {
+        self.compare == Some(ArmComparison::Gradual)
+    }
+
     /// The strongest verdict that the row can reach. It follows from the kind of its experiment.
     pub fn strongest_status(&self) -> VerdictStatus {
         if self.only_acceptance {

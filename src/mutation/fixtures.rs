@@ -3,19 +3,13 @@
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Outcome, VerdictStatus};
-use crate::engine::RowDependencies;
 use crate::mutation::observation::RunObservation;
 use crate::recording::run::ArmKind;
-use crate::results::model::{RowCost, RowResult, Verdict};
+use crate::results::model::{BlockingRow, DependencyRole, OwnVerdict, RowCost, RowResult, Verdict};
 
 /// The bundled case files.
 pub(super) fn bundled_catalog() -> Arc<Catalog> {
     Arc::new(Catalog::load_bundled().unwrap())
-}
-
-/// The dependencies of the bundled rows.
-pub(super) fn bundled_dependencies() -> RowDependencies {
-    RowDependencies::new(&bundled_catalog().rows.iter().collect::<Vec<_>>())
 }
 
 /// A made-up run.
@@ -54,9 +48,18 @@ impl FakeRun {
         self
     }
 
-    /// Sets the code of an undecided row.
-    pub fn set_code(&mut self, row: &str, code: &str) {
-        self.observation.rows.get_mut(row).unwrap().verdict.code = Some(code.to_owned());
+    /// Adds the row that blocks an undecided row, and the verdict of the row by itself.
+    pub fn with_cause(mut self, row: &str, cause: &str, own: VerdictStatus) -> Self {
+        let verdict = &mut self.observation.rows.get_mut(row).unwrap().verdict;
+        verdict.blocked_by.push(BlockingRow {
+            row: cause.to_owned(),
+            status: VerdictStatus::Ignored,
+            role: DependencyRole::Reads,
+            variant: None,
+            root: cause.to_owned(),
+        });
+        verdict.by_itself = Some(Box::new(OwnVerdict { status: own, reason: "made up".to_owned() }));
+        self
     }
 
     /// Records that the server acted on `row` in a request of an arm of the experiment `within`.

@@ -1,27 +1,33 @@
-//! Mutants: a [`RowMutant`] sets one row of a simulated server to another status that the row can
-//! have. For a behaviour row, it gives the server a fault.
+//! Mutants: a [`RowMutant`] sets one row of a simulated server to another status. For a behaviour
+//! row, it gives the server a fault.
+//!
+//! A row must detect the statuses that it can have. Its field is also ignored and rejected where the
+//! row cannot have this verdict, because other rows send the field too, and must not be accused.
 //!
 //! Pure. The mutants follow from the experiments and the unmutated run.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Experiment, VerdictStatus};
 use crate::engine::RowDependencies;
+use crate::mutation::observation::RunObservation;
 use crate::results::model::DependencyRole;
 use crate::simulator::{SimulatorConfig, SimulatorFault};
 
 /// The only row that the simulator can substitute.
 const SUBSTITUTABLE_ROW: &str = "field.model";
 
-/// A row, and the verdict that its mutated server must get.
+/// A row, and the status that it has on the mutated server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowMutant {
     /// The row.
     pub row: String,
-    /// The verdict that the server must get.
+    /// The status, as a verdict.
     pub status: VerdictStatus,
     /// The fault that causes it, for behaviour rows.
     pub fault: Option<SimulatorFault>,
+    /// Whether the row must get this verdict. If not, only the other rows are tested.
+    pub must_be_detected: bool,
 }
 
 /// Why no simulated server can have this mutation.
@@ -80,9 +86,9 @@ pub(super) struct MutantSet {
     pub impossible: Vec<(RowMutant, ImpossibleMutant)>,
 }
 
-/// Makes a mutant for every status that the row can have, except its present one. If the row
-/// depends on a row that is not supported by this subject, "ignored" cannot be proved and is left
-/// out.
+/// Makes a mutant for every status that the row can have, except its present one, and for an ignored
+/// and a rejected field. The row need not detect a status that it cannot have, or "ignored" if it
+/// depends on a row that is not supported by this subject.
 pub(super) fn generate_mutants(
     row: &CatalogRow,
     config: &SimulatorConfig,
@@ -99,8 +105,10 @@ pub(super) fn generate_mutants(
     let is_blocked = dependencies.direct(experiment.id()).any(blocks);
     let mut seen = HashSet::new();
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
+    let mutant =
+        |status, must_be_detected| RowMutant { row: experiment.id().to_owned(), status, fault: None, must_be_detected };
     for status in experiment.statuses.iter().copied().filter(|status| seen.insert(*status)) {
-        let mutant = RowMutant { row: experiment.id().to_owned(), status, fault: None };
+        let mutant = mutant(status, true);
         match mutant.claim_status() {
             // The response to an unknown field proves nothing, even if the verdict is the expected
             // one.
@@ -111,6 +119,15 @@ pub(super) fn generate_mutants(
             Ok(_) => mutants.possible.push(mutant),
         }
     }
+    // A second row of a field has no field of its own.
+    if is_known && config.field_id(experiment.id()) == Some(experiment.id()) {
+        let present = config.status(experiment.id()).map(expected_verdict);
+        for status in [VerdictStatus::Ignored, VerdictStatus::Rejected] {
+            if present != Some(status) && !mutants.possible.iter().any(|mutant| mutant.status == status) {
+                mutants.possible.push(mutant(status, false));
+            }
+        }
+    }
     mutants
 }
 
@@ -118,7 +135,7 @@ pub(super) fn generate_mutants(
 /// impossible.
 fn generate_behaviour_mutants(experiment: &Experiment, before: VerdictStatus) -> MutantSet {
     let mut mutants = MutantSet { possible: Vec::new(), impossible: Vec::new() };
-    let mutant = |status, fault| RowMutant { row: experiment.id().to_owned(), status, fault };
+    let mutant = |status, fault| RowMutant { row: experiment.id().to_owned(), status, fault, must_be_detected: true };
     for (name, status) in experiment.faults.iter().filter(|(_, status)| !status.is_same_kind(before)) {
         match name.parse::<SimulatorFault>() {
             Ok(fault) => mutants.possible.push(mutant(*status, Some(fault))),
@@ -140,41 +157,35 @@ pub(super) fn resolve_field_row<'a>(catalog: &'a Catalog, row: &'a str) -> &'a s
     field.and_then(|field| field.at.row()).unwrap_or(row)
 }
 
-/// Groups mutants into batches of unrelated rows. Neighbours in the tables go into different
-/// batches, because they are often related. Faults affect many rows, so each has its own batch.
+/// Groups mutants into batches. The fields of a batch have no row in common that sends them, so no
+/// mutant can hide what another one does to a row. Faults affect many rows, so each has its own
+/// batch.
 pub(super) fn plan_batches(
     catalog: &Catalog,
-    dependencies: &RowDependencies,
+    before: &RunObservation,
     mutants: &[RowMutant],
-    batch_size: usize,
+    one_by_one: bool,
 ) -> Vec<Vec<RowMutant>> {
-    let (faults, mutants): (Vec<RowMutant>, Vec<RowMutant>) = mutants.iter().cloned().partition(|m| m.fault.is_some());
-    let mut batches = batch_field_mutants(catalog, dependencies, &mutants, batch_size);
-    batches.extend(faults.into_iter().map(|mutant| vec![mutant]));
-    batches
-}
-
-fn batch_field_mutants(
-    catalog: &Catalog,
-    dependencies: &RowDependencies,
-    mutants: &[RowMutant],
-    batch_size: usize,
-) -> Vec<Vec<RowMutant>> {
-    let mut batches: Vec<Vec<RowMutant>> = vec![Vec::new(); mutants.len().div_ceil(batch_size.max(1))];
-    for (i, mutant) in mutants.iter().enumerate() {
-        let is_related = |other: &RowMutant| {
-            resolve_field_row(catalog, &other.row) == resolve_field_row(catalog, &mutant.row)
-                || dependencies.depends_on(&other.row, &mutant.row)
-                || dependencies.depends_on(&mutant.row, &other.row)
-        };
-        let count = batches.len();
-        let free = (i..i + count)
-            .map(|index| index % count)
-            .find(|index| batches[*index].len() < batch_size && !batches[*index].iter().any(is_related));
-        match free {
-            Some(index) => batches[index].push(mutant.clone()),
-            None => batches.push(vec![mutant.clone()]),
+    let (faults, mutants): (Vec<&RowMutant>, Vec<&RowMutant>) = mutants.iter().partition(|m| m.fault.is_some());
+    let mut rows_with_field: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut batches: Vec<(Vec<RowMutant>, BTreeSet<&str>)> = Vec::new();
+    for mutant in mutants {
+        let field = resolve_field_row(catalog, &mutant.row);
+        let rows = rows_with_field.entry(field).or_insert_with(|| {
+            let mut rows = before.rows_with_field(field);
+            rows.insert(field);
+            rows
+        });
+        rows.insert(&mutant.row);
+        let is_free = |(_, taken): &&mut (Vec<RowMutant>, BTreeSet<&str>)| taken.is_disjoint(rows);
+        match batches.iter_mut().filter(|_| !one_by_one).find(is_free) {
+            Some((batch, taken)) => {
+                batch.push(mutant.clone());
+                taken.extend(rows.iter());
+            }
+            None => batches.push((vec![mutant.clone()], rows.clone())),
         }
     }
-    batches
+    let batches = batches.into_iter().map(|(batch, _)| batch);
+    batches.chain(faults.into_iter().map(|fault| vec![fault.clone()])).collect()
 }

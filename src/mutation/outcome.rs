@@ -2,16 +2,19 @@
 //! Pure.
 //!
 //! A mutant is killed if its own row gets the expected verdict. A change of another row is not a
-//! kill, and an unexpected change of another row cancels the kill.
+//! kill, and a wrong verdict of another row cancels the kill (`expectation`).
+
+use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, VerdictStatus};
-use crate::engine::{InconclusiveReason, RowDependencies};
+use crate::mutation::expectation::{RowExpectations, RowReaction};
 use crate::mutation::insensitive_arms;
 use crate::mutation::mutant::{RowMutant, resolve_field_row};
 use crate::mutation::observation::RunObservation;
-use crate::recording::run::ArmKind;
-use crate::results::model::{DependencyRole, RowResult, Verdict};
-use crate::results::mutation::{FollowReason, InsensitiveArm, MutantOutcome, VerdictChange};
+use crate::results::model::{RowResult, Verdict};
+use crate::results::mutation::{
+    FollowReason, InsensitiveArm, MisjudgedRow, MutantOutcome, SentinelCounts, VerdictChange,
+};
 
 /// The outcome of one mutant in a run.
 #[derive(Debug, Clone)]
@@ -19,6 +22,8 @@ pub(super) struct MutantResult {
     pub mutant: RowMutant,
     pub outcome: MutantOutcome,
     pub actual_status: Option<VerdictStatus>,
+    /// The row itself reached the expected verdict, but other rows block it.
+    pub is_blocked: bool,
     pub reason: String,
     pub insensitive_arms: Vec<InsensitiveArm>,
     /// Other rows that changed, as they may.
@@ -29,63 +34,109 @@ pub(super) struct MutantResult {
 #[derive(Debug, Clone)]
 pub(super) struct BatchResult {
     pub results: Vec<MutantResult>,
-    /// Rows that changed and must not. With several mutants, the cause is not known yet.
-    pub unexpected_changes: Vec<VerdictChange>,
+    /// Other rows with a wrong verdict. With several mutants, the cause is not known yet.
+    pub misjudged: Vec<MisjudgedRow>,
+    /// The number of verdicts of other rows that were compared.
+    pub compared: u64,
+    pub sentinels: SentinelCounts,
+    /// Rows that were not run.
+    pub left_out: Vec<String>,
 }
 
 impl BatchResult {
     /// Compares the runs without and with the mutants.
-    pub fn evaluate(
-        catalog: &Catalog,
-        dependencies: &RowDependencies,
-        before: &RunObservation,
-        after: &RunObservation,
-        mutants: &[RowMutant],
-    ) -> Self {
-        let mut results: Vec<MutantResult> =
-            mutants.iter().map(|mutant| evaluate_mutant(catalog, before, after, mutant)).collect();
-        let mut unexpected_changes = Vec::new();
+    pub fn evaluate(expectations: &RowExpectations<'_>) -> Self {
+        let RowExpectations { catalog, before, after, mutants, .. } = expectations;
+        let mut batch = Self {
+            results: mutants.iter().map(|mutant| evaluate_mutant(catalog, before, after, mutant)).collect(),
+            misjudged: Vec::new(),
+            compared: 0,
+            sentinels: SentinelCounts::default(),
+            left_out: Vec::new(),
+        };
+        let rows_with_fault = match mutants.iter().any(|mutant| mutant.fault.is_some()) {
+            true => Some(after.rows_with_new_responses(before)),
+            false => None,
+        };
         for (row, now) in &after.rows {
-            let Some(was) = before.rows.get(row) else { continue };
-            // A fault affects the whole server, so its other changes are expected.
-            let is_expected = mutants.iter().any(|m| m.row == *row || m.fault.is_some());
-            // A row can reach its strongest word in several ways.
-            let is_unchanged =
-                was.verdict.status == now.verdict.status || (was.verdict.is_strongest() && now.verdict.is_strongest());
-            if is_unchanged || is_expected {
-                continue;
+            let Some(was) = before.rows.get(row).filter(|_| !mutants.iter().any(|m| m.row == *row)) else { continue };
+            match &rows_with_fault {
+                Some(rows) => batch.add_row_beside_fault(catalog, rows, was, now),
+                None => batch.add_row_beside_fields(expectations, was, now),
             }
-            let mut follows = false;
-            for result in &mut results {
-                if let Some(reason) = may_follow(catalog, dependencies, after, row, &now.verdict, &result.mutant) {
-                    result.followers.push((row.clone(), reason));
-                    follows = true;
+        }
+        // A mutant alone is the cause of everything.
+        if let [single] = batch.results.as_mut_slice()
+            && single.outcome.has_passed()
+            && let Some(worst) = batch.misjudged.iter().map(|row| row.fate).min()
+        {
+            single.outcome = worst;
+        }
+        batch
+    }
+
+    /// A fault can change any response. Rows whose responses are the same must not change, unless
+    /// they name a row with other responses, or have it as their contrast.
+    fn add_row_beside_fault(
+        &mut self,
+        catalog: &Catalog,
+        rows_with_fault: &BTreeSet<&str>,
+        was: &RowResult,
+        now: &RowResult,
+    ) {
+        let has_fault = |row: &str| rows_with_fault.contains(row);
+        if has_fault(&now.id) {
+            return;
+        }
+        self.compared += 1;
+        let is_named = now.verdict.blocked_by.iter().any(|cause| has_fault(&cause.row) || has_fault(&cause.root));
+        let contrast = catalog.experiment(&now.id).and_then(|experiment| experiment.contrast.as_deref());
+        let lacks_contrast = now.verdict.status == VerdictStatus::Accepted && contrast.is_some_and(has_fault);
+        if was.verdict.status != now.verdict.status && !is_named && !lacks_contrast {
+            self.misjudged.push(MisjudgedRow { fate: MutantOutcome::Changed, change: build_change(was, now) });
+        }
+    }
+
+    fn add_row_beside_fields(&mut self, expectations: &RowExpectations<'_>, was: &RowResult, now: &RowResult) {
+        // A run that could not go on decides few rows. It must not decide them wrongly.
+        let is_open = expectations.after.partial.is_some() && !now.verdict.status.is_decided();
+        if is_open {
+            return;
+        }
+        self.compared += 1;
+        match expectations.evaluate(&now.id, &was.verdict, &now.verdict) {
+            RowReaction::Unchanged => {}
+            RowReaction::Follows(mutant, reason) => {
+                if let Some(result) = self.results.get_mut(mutant) {
+                    result.followers.push((now.id.clone(), reason));
                 }
             }
-            if !follows {
-                unexpected_changes.push(build_change(was, now));
+            RowReaction::Wrong(fate) => {
+                let mut change = build_change(was, now);
+                if fate == MutantOutcome::Kept {
+                    change.expected = VerdictStatus::Inconclusive;
+                }
+                self.misjudged.push(MisjudgedRow { fate, change });
             }
         }
-        // A mutant alone is the cause of every change.
-        if let ([single], false) = (results.as_mut_slice(), unexpected_changes.is_empty())
-            && single.outcome == MutantOutcome::Killed
-        {
-            single.outcome = MutantOutcome::Spread;
+        for (fate, verdict) in expectations.forge_verdicts(&now.id, &was.verdict, &now.verdict) {
+            self.sentinels.forged += 1;
+            let is_noticed = expectations.evaluate(&now.id, &was.verdict, &verdict) == RowReaction::Wrong(fate);
+            self.sentinels.noticed += u64::from(is_noticed);
         }
-        Self { results, unexpected_changes }
     }
 
     /// The two parts of a batch to run again if something is wrong: the missed mutants and the
     /// others, or else the two halves. `None` if nothing is wrong, or the batch has one mutant.
     pub fn bisect(&self) -> Option<[Vec<RowMutant>; 2]> {
-        let (killed, missed): (Vec<&MutantResult>, Vec<&MutantResult>) =
-            self.results.iter().partition(|result| result.outcome == MutantOutcome::Killed);
-        if self.results.len() == 1 || (missed.is_empty() && self.unexpected_changes.is_empty()) {
+        let (passed, missed): (Vec<&MutantResult>, Vec<&MutantResult>) =
+            self.results.iter().partition(|result| result.outcome.has_passed());
+        if self.results.len() == 1 || (missed.is_empty() && self.misjudged.is_empty()) {
             return None;
         }
         let to_mutants = |results: &[&MutantResult]| results.iter().map(|result| result.mutant.clone()).collect();
-        if !missed.is_empty() && !killed.is_empty() {
-            return Some([to_mutants(&missed), to_mutants(&killed)]);
+        if !missed.is_empty() && !passed.is_empty() {
+            return Some([to_mutants(&missed), to_mutants(&passed)]);
         }
         let all: Vec<&MutantResult> = self.results.iter().collect();
         let (first, second) = all.split_at(all.len() / 2);
@@ -107,11 +158,6 @@ pub(super) fn build_change(was: &RowResult, now: &RowResult) -> VerdictChange {
 pub(super) fn describe(verdict: &Verdict) -> String {
     let code = verdict.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
     format!("{code}{}", verdict.reason)
-}
-
-/// True if the verdict names the row as a cause.
-fn is_blocked_by(verdict: &Verdict, row: &str) -> bool {
-    verdict.blocked_by.iter().any(|cause| cause.row == row || cause.root == row)
 }
 
 /// True if the row by itself has the expected verdict, and is only undecided because the mutant also
@@ -136,10 +182,15 @@ fn evaluate_mutant(
         mutant: mutant.clone(),
         outcome: MutantOutcome::Survived,
         actual_status: None,
+        is_blocked: false,
         reason: "the run has no such row".to_owned(),
         insensitive_arms: Vec::new(),
         followers: Vec::new(),
     };
+    if !mutant.must_be_detected {
+        result.outcome = MutantOutcome::Harmless;
+        return result;
+    }
     let Some(now) = after.rows.get(&mutant.row) else { return result };
     result.actual_status = Some(now.verdict.status);
     result.reason = describe(&now.verdict);
@@ -149,53 +200,14 @@ fn evaluate_mutant(
         result.outcome = MutantOutcome::Void;
         result.reason =
             format!("no request of this row had the field, so the mutation had no effect ({})", result.reason);
-    } else if is_expected(mutant.status, &now.verdict) || is_expected_by_itself(mutant.status, &now.verdict) {
+    } else if is_expected(mutant.status, &now.verdict) {
         result.outcome = MutantOutcome::Killed;
+    } else if is_expected_by_itself(mutant.status, &now.verdict) {
+        (result.outcome, result.is_blocked) = (MutantOutcome::Killed, true);
     } else {
         result.insensitive_arms = insensitive_arms::insensitive_arms(before.rows.get(&mutant.row), now);
     }
     result
-}
-
-/// Why the verdict of a row may change because of the mutation of another row, if it may. The row
-/// can become undecided if it depends on that row, or if its request without the field is rejected
-/// because of that row. It can be rejected together with that row, and a part of an ignored field is
-/// ignored too. A second row of the same field can get the same verdict. It must never get a wrong verdict.
-fn may_follow(
-    catalog: &Catalog,
-    dependencies: &RowDependencies,
-    after: &RunObservation,
-    row: &str,
-    verdict: &Verdict,
-    mutant: &RowMutant,
-) -> Option<FollowReason> {
-    let depends = || dependencies.depends_on(row, &mutant.row);
-    let is_part = || dependencies.direct(row).any(|edge| edge == (mutant.row.as_str(), DependencyRole::PartOf));
-    let is_rejected = mutant.status == VerdictStatus::Rejected;
-    if verdict.status == mutant.status && resolve_field_row(catalog, row) == resolve_field_row(catalog, &mutant.row) {
-        return Some(FollowReason::SameField);
-    }
-    match verdict.status {
-        VerdictStatus::Inconclusive if depends() || is_blocked_by(verdict, &mutant.row) => {
-            Some(FollowReason::WorksThrough)
-        }
-        VerdictStatus::Inconclusive => {
-            let has_code = |code: InconclusiveReason| verdict.code.as_deref() == Some(code.as_str());
-            let acted_on = |arm| after.acted_on(resolve_field_row(catalog, &mutant.row), row, arm);
-            let names_mutant = has_code(InconclusiveReason::NegativeRejected) && acted_on(Some(ArmKind::Negative))
-                || has_code(InconclusiveReason::RejectedElsewhere) && acted_on(None);
-            (is_rejected && names_mutant).then_some(FollowReason::NegativeRefused)
-        }
-        VerdictStatus::Rejected => (is_rejected && depends()).then_some(FollowReason::WorksThrough),
-        VerdictStatus::Ignored => {
-            (mutant.status == VerdictStatus::Ignored && is_part()).then_some(FollowReason::WorksThrough)
-        }
-        // Without its contrast, the row proves less.
-        VerdictStatus::Accepted => depends().then_some(FollowReason::WorksThrough),
-        VerdictStatus::Supported | VerdictStatus::Validated | VerdictStatus::Substituted | VerdictStatus::Skipped => {
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{Catalog, VerdictStatus};
 use crate::mutation::mutant::RowMutant;
 use crate::mutation::outcome::{BatchResult, MutantResult};
-use crate::results::mutation::{FollowerRow, MutantFailure, MutantOutcome, ReachedStatus, RowReport, kill_rate};
+use crate::results::mutation::{
+    BlockedMutant, FollowerRow, MutantFailure, MutantOutcome, ReachedStatus, RowReport, kill_rate,
+};
 
 /// The report of each row so far.
 pub(super) struct ReportBuilder {
@@ -31,6 +33,8 @@ impl ReportBuilder {
                 statuses,
                 mutants: 0,
                 killed: 0,
+                blocked: Vec::new(),
+                carried: 0,
                 kill_rate: 0.0,
                 followers: Vec::new(),
                 failures: Vec::new(),
@@ -50,32 +54,42 @@ impl ReportBuilder {
 
     /// Adds the result of a mutant.
     pub fn add_mutant(&mut self, target: &str, result: &MutantResult, batch: &BatchResult) {
-        let RowMutant { row: id, status, fault: _ } = &result.mutant;
+        let RowMutant { row: id, status, fault: _, must_be_detected } = &result.mutant;
         if result.outcome == MutantOutcome::Killed {
             self.add_status(id, *status, target);
         }
         let Some(row) = self.rows.get_mut(id) else { return };
-        row.mutants += 1;
+        match must_be_detected {
+            true => row.mutants += 1,
+            false => row.carried += 1,
+        }
         row.followers.extend(result.followers.iter().map(|(row, reason)| FollowerRow {
             target: target.to_owned(),
             row: row.clone(),
             because: *reason,
         }));
-        if result.outcome == MutantOutcome::Killed {
-            row.killed += 1;
+        row.killed += u64::from(result.outcome == MutantOutcome::Killed);
+        if result.is_blocked && result.outcome == MutantOutcome::Killed {
+            row.blocked.push(BlockedMutant {
+                target: target.to_owned(),
+                status: *status,
+                reason: result.reason.clone(),
+            });
+        }
+        if result.outcome.has_passed() {
             return;
         }
         row.failures.push(MutantFailure {
             reached: result.actual_status,
             arms: result.insensitive_arms.clone(),
-            others: batch.unexpected_changes.clone(),
+            others: batch.misjudged.clone(),
             ..new_failure(target, *status, result.outcome, &result.reason)
         });
     }
 
     /// Adds a mutant that was not run.
     pub fn add_failure(&mut self, target: &str, mutant: &RowMutant, outcome: MutantOutcome, reason: &str) {
-        let Some(row) = self.rows.get_mut(&mutant.row) else { return };
+        let Some(row) = self.rows.get_mut(&mutant.row).filter(|_| mutant.must_be_detected) else { return };
         row.mutants += 1;
         row.failures.push(new_failure(target, mutant.status, outcome, reason));
     }

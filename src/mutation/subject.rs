@@ -19,7 +19,7 @@ use crate::recording::run::{RunHeader, SCHEMA};
 use crate::recording::scope::RunScope;
 use crate::results::mutation::VerdictChange;
 use crate::simulator;
-use crate::simulator::{SimulatorConfig, SimulatorFault};
+use crate::simulator::{RunningSimulator, SimulatorConfig, SimulatorFault};
 use crate::wire::exchange::AuthScheme;
 
 /// The default seed of the random values of the run and of the server.
@@ -48,18 +48,6 @@ pub(super) struct SimulatorMutation {
     pub statuses: Vec<(String, ClaimStatus)>,
     pub faults: Vec<SimulatorFault>,
     pub seed: u64,
-}
-
-/// The rows of a run.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum SubjectRows<'a> {
-    /// Field rows.
-    Fields,
-    /// Behaviour rows and the rows that they depend on. Many of them change if a field changes, so
-    /// they are no evidence about a field.
-    Behaviour,
-    /// One row and the rows that it depends on.
-    Single(&'a str),
 }
 
 impl MutationSubject {
@@ -130,52 +118,43 @@ impl MutationSubject {
         unexpected
     }
 
-    fn select_rows(&self, selection: SubjectRows<'_>) -> Vec<&CatalogRow> {
-        let is_selected = |row: &&CatalogRow| match selection {
-            SubjectRows::Fields => row.experiment.is_field_row(),
-            SubjectRows::Behaviour => {
-                let id = row.experiment.id();
-                let is_needed_by = |other: &CatalogRow| {
-                    !other.experiment.is_field_row() && self.dependencies.depends_on(other.experiment.id(), id)
-                };
-                !row.experiment.is_field_row() || self.testable_rows().into_iter().any(is_needed_by)
-            }
-            SubjectRows::Single(id) => {
-                row.experiment.id() == id || self.dependencies.depends_on(id, row.experiment.id())
-            }
-        };
-        self.testable_rows().into_iter().filter(is_selected).collect()
-    }
-
-    /// Runs all rows: the field rows and the behaviour rows, each against a new server.
-    pub async fn run_all(&self, mutation: &SimulatorMutation) -> Result<RunObservation, MutationError> {
-        let mut observation = self.run(SubjectRows::Fields, mutation).await?;
-        observation.merge(self.run(SubjectRows::Behaviour, mutation).await?);
-        Ok(observation)
-    }
-
-    /// Runs rows against the server with this mutation.
-    pub async fn run(
+    /// Starts the server with this mutation, and a client for it.
+    pub async fn start_server(
         &self,
-        selection: SubjectRows<'_>,
         mutation: &SimulatorMutation,
-    ) -> Result<RunObservation, MutationError> {
-        let started = Instant::now();
+    ) -> Result<(RunningSimulator, Client), MutationError> {
+        let run_started = Instant::now();
+        let running = simulator::start(self.mutated_config(mutation)?).await.map_err(MutationError::Start)?;
+        let mut config = ClientConfig::new(running.base_url(), AuthScheme::XApiKey);
+        config.credential = Some(running.credential().to_owned().into());
+        config.timeout = Duration::from_secs(60);
+        config.initial_backoff = Duration::from_millis(5);
+        config.use_proxies = false;
+        config.run_started = run_started;
+        let client = Client::new(config).map_err(|e| MutationError::Client(e.to_string()))?;
+        Ok((running, client))
+    }
+
+    /// The configuration of the server with this mutation.
+    pub fn mutated_config(&self, mutation: &SimulatorMutation) -> Result<SimulatorConfig, MutationError> {
         let mut config = self.simulator_config();
         config.seed = mutation.seed;
         config.faults.clone_from(&mutation.faults);
         for (row, status) in &mutation.statuses {
             config.set_status(row, *status)?;
         }
-        let running = simulator::start(config).await.map_err(MutationError::Start)?;
-        let mut config = ClientConfig::new(running.base_url(), AuthScheme::XApiKey);
-        config.credential = Some(running.credential().to_owned().into());
-        config.timeout = Duration::from_secs(60);
-        config.initial_backoff = Duration::from_millis(5);
-        config.use_proxies = false;
-        config.run_started = started;
-        let client = Client::new(config).map_err(|e| MutationError::Client(e.to_string()))?;
-        let rows = self.select_rows(selection);
+        Ok(config)
+    }
+
+    /// Runs all rows except `left_out` against the server with this mutation.
+    pub async fn run(
+        &self,
+        mutation: &SimulatorMutation,
+        left_out: &[String],
+    ) -> Result<RunObservation, MutationError> {
+        let (running, client) = self.start_server(mutation).await?;
+        let mut rows = self.testable_rows();
+        rows.retain(|row| !left_out.iter().any(|id| id == row.experiment.id()));
         let options = RunOptions {
             settings: RequestSettings::from_target(&self.target, DEFAULT_MAX_TOKENS),
             seed: DEFAULT_SEED,
@@ -199,6 +178,6 @@ impl MutationSubject {
         };
         let recording = run_selection_in_memory(&client, &RowSelection::all(rows), &options, header).await;
         let results = judge(&self.catalog, &recording)?;
-        Ok(RunObservation::new(&recording, results, running.field_activity()))
+        Ok(RunObservation::new(recording, results, running.field_activity()))
     }
 }

@@ -19,12 +19,25 @@ pub struct MutationReport {
     pub passed: bool,
     /// The number of mutants, including those that were not tried.
     pub mutants: u64,
-    /// Mutants whose row reached the expected verdict, while no unrelated row changed.
+    /// Mutants whose row reached the expected verdict, while no other row got a wrong one.
     pub killed: u64,
+    /// Killed mutants whose row reached the expected verdict by itself, while other rows block it.
+    pub blocked: u64,
     /// Mutants whose row did not reach the expected verdict.
     pub survived: u64,
-    /// Mutants that changed unrelated rows.
-    pub spread: u64,
+    /// Mutants for which another row was decided wrongly, although its own field did not change.
+    pub accused: u64,
+    /// Mutants for which another row has a positive verdict that no response supports.
+    pub kept: u64,
+    /// Mutants for which another row is blocked, and does not name the cause.
+    pub unnamed: u64,
+    /// Mutants for which another row changed without a cause.
+    pub changed: u64,
+    /// Changed fields that their own row need not detect. They only test the other rows, and do not
+    /// count as mutants.
+    pub carried: u64,
+    /// The number of verdicts of other rows that were compared with the expectation.
+    pub compared: u64,
     /// Mutants whose field is in no request of the row, so nothing was mutated.
     pub void: u64,
     /// Mutants that the simulator cannot represent.
@@ -52,6 +65,35 @@ pub struct SubjectReport {
     pub control: Option<ControlResult>,
     /// The mutant that must be detected; absent if no mutant was tried.
     pub canary: Option<CanaryResult>,
+    /// Forged wrong verdicts of other rows.
+    pub sentinels: SentinelCounts,
+    /// The number of verdicts of other rows that were compared with the expectation.
+    pub compared: u64,
+    /// The number of runs with mutants.
+    pub runs: u64,
+    /// Rows that were not run in some of them.
+    pub left_out: Vec<LeftOutRow>,
+}
+
+/// Forged wrong verdicts: those of an engine without dependencies, which accuses blocked rows, and
+/// of an engine that ignores the form of responses. The comparison must find all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SentinelCounts {
+    /// The number of forged verdicts.
+    pub forged: u64,
+    /// How many of them were found.
+    pub noticed: u64,
+}
+
+/// A row that was not run with some mutants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOutRow {
+    /// The id of the row.
+    pub row: String,
+    /// The number of runs without the row.
+    pub runs: u64,
+    /// Why it was left out.
+    pub reason: String,
 }
 
 impl SubjectReport {
@@ -60,6 +102,7 @@ impl SubjectReport {
         self.unmutated.is_empty()
             && self.control.as_ref().is_some_and(ControlResult::has_survived)
             && self.canary.as_ref().is_some_and(CanaryResult::is_detected)
+            && self.sentinels.noticed == self.sentinels.forged
     }
 }
 
@@ -125,6 +168,10 @@ pub struct RowReport {
     pub mutants: u64,
     /// The number of killed mutants.
     pub killed: u64,
+    /// Killed mutants whose row reached the expected verdict by itself, while other rows block it.
+    pub blocked: Vec<BlockedMutant>,
+    /// The number of changes that the row need not detect.
+    pub carried: u64,
     /// `killed` divided by `mutants`, from 0 to 1.
     pub kill_rate: f64,
     /// Related rows that changed together with this one.
@@ -138,6 +185,17 @@ impl RowReport {
     pub fn has_passed(&self) -> bool {
         self.failures.is_empty() && self.killed == self.mutants && self.statuses.iter().all(|s| !s.on.is_empty())
     }
+}
+
+/// A killed mutant whose row is blocked by other rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BlockedMutant {
+    /// The simulated target.
+    pub target: String,
+    /// The verdict of the row by itself.
+    pub status: VerdictStatus,
+    /// The reason, which names the blocking rows.
+    pub reason: String,
 }
 
 /// A status that a row can have, and the simulated servers on which the row reached it.
@@ -164,12 +222,12 @@ pub struct FollowerRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowReason {
-    /// It depends on the other row.
+    /// It is undecided, and names the other row as a cause.
     WorksThrough,
-    /// It tests the same field.
+    /// It is about the same field or a part of it.
     SameField,
-    /// Its negative control contains the field of the other row, which the server rejects.
-    NegativeRefused,
+    /// Its requests have the field, and its verdict is not wrong.
+    SendsField,
 }
 
 /// A mutant that was not killed, with the reason.
@@ -187,26 +245,51 @@ pub struct MutantFailure {
     pub reason: String,
     /// The arms that contain the field and have the same results as on the unmutated server.
     pub arms: Vec<InsensitiveArm>,
-    /// Unrelated rows that changed.
-    pub others: Vec<VerdictChange>,
+    /// Other rows with a wrong verdict.
+    pub others: Vec<MisjudgedRow>,
+}
+
+/// Another row that got a wrong verdict because of a mutant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MisjudgedRow {
+    /// What is wrong with it: `accused`, `kept`, `unnamed` or `changed`.
+    pub fate: MutantOutcome,
+    /// The verdict before, and the wrong one. For `kept`, the expected verdict is `inconclusive`.
+    #[serde(flatten)]
+    pub change: VerdictChange,
 }
 
 /// The outcome of a mutant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MutantOutcome {
-    /// The row reached the expected verdict, and no unrelated row changed.
+    /// The row reached the expected verdict, and no other row got a wrong one.
     Killed,
+    /// The row need not detect this mutant, and no other row got a wrong verdict.
+    Harmless,
     /// The row did not reach the expected verdict.
     Survived,
-    /// An unrelated row changed too.
-    Spread,
+    /// Another row was decided wrongly.
+    Accused,
+    /// Another row has a positive verdict that no response supports.
+    Kept,
+    /// Another row is blocked, and does not name the cause.
+    Unnamed,
+    /// Another row changed without a cause.
+    Changed,
     /// No request of the row contains the field.
     Void,
     /// The simulator cannot represent the mutant.
     Unproved,
     /// Not tried: the run without mutation failed.
     Untried,
+}
+
+impl MutantOutcome {
+    /// True if nothing is wrong.
+    pub fn has_passed(self) -> bool {
+        matches!(self, Self::Killed | Self::Harmless)
+    }
 }
 
 /// An arm that did not notice the change.
@@ -236,8 +319,14 @@ impl MutationReport {
                 && grounds.iter().all(SubjectReport::is_sound),
             mutants,
             killed,
+            blocked: rows.iter().map(|r| r.blocked.len() as u64).sum(),
             survived: count(MutantOutcome::Survived),
-            spread: count(MutantOutcome::Spread),
+            accused: count(MutantOutcome::Accused),
+            kept: count(MutantOutcome::Kept),
+            unnamed: count(MutantOutcome::Unnamed),
+            changed: count(MutantOutcome::Changed),
+            carried: rows.iter().map(|r| r.carried).sum(),
+            compared: grounds.iter().map(|ground| ground.compared).sum(),
             void: count(MutantOutcome::Void),
             unproved: count(MutantOutcome::Unproved),
             untried: count(MutantOutcome::Untried),

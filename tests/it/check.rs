@@ -72,8 +72,10 @@ fn the_json_format_has_the_totals_and_every_row() {
     let ended = folder.run(arguments).assert_exit_code(0);
     let proof: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(proof["schema"], "fieldtest-proof/2");
-    let totals = ["mutants", "killed", "survived", "spread", "void", "unproved", "untried"].map(|key| &proof[key]);
-    assert_eq!(totals, [2, 2, 0, 0, 0, 0, 0]);
+    let wrong = ["survived", "accused", "kept", "unnamed", "changed", "void", "unproved", "untried"];
+    assert_eq!(wrong.map(|key| &proof[key]), [0; 8]);
+    assert_eq!((&proof["mutants"], &proof["killed"], &proof["carried"]), (&2.into(), &2.into(), &0.into()));
+    assert!(proof["compared"].as_u64().unwrap() > 100, "{proof}");
     assert_eq!(proof["kill_rate"], 1.0);
     assert_eq!(proof["rows"][0]["id"], "field.top_k");
     let statuses: Vec<&str> =
@@ -150,6 +152,42 @@ fn a_dependency_is_found_in_the_requests() {
     let folder = with_rows(rows);
     let proof = json(&folder, "field.metadata", 0);
     assert_eq!(proof["rows"][0]["followers"][0]["row"], "my.leaky");
+}
+
+#[test]
+fn a_row_that_is_accused_because_of_another_field_fails() {
+    // Its field is never ignored, and without the other field its effect does not appear.
+    let rows = r#"
+  - row: my.accuser
+    title: accuser
+    field: { at: { body: my_region }, supported_by: { values: [eu] } }
+    ask: Count from 1 to 20, separated by single spaces. Write only the numbers.
+    treatment: { body: { my_region: eu, stop_sequences: [" 9"] } }
+    effect: { stop_reason: stop_sequence }
+    contrary: { stop_reason: end_turn }
+    by_chance: never
+"#;
+    let folder = with_rows(rows);
+    let proof = json(&folder, "field.stop_sequences", 1);
+    assert_eq!(fates(&proof["rows"][0])[0], ("ignored", "accused"), "{proof}");
+    let other = &proof["rows"][0]["failures"][0]["others"][0];
+    assert_eq!((&other["fate"], &other["row"]), (&"accused".into(), &"my.accuser".into()));
+    let ended = check(&folder, "field.stop_sequences", &[]).assert_exit_code(1);
+    assert!(ended.stdout.contains("accused: my.accuser: expected supported, reached ignored"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("1 with another row accused"), "{}", ended.stdout);
+}
+
+#[test]
+fn fields_that_rows_only_carry_are_changed_too() {
+    let folder = Folder::new();
+    let check = ["check", "--target", "anthropic", "--select", "tools.name", "--format", "json"];
+    let proof: Value = serde_json::from_str(&folder.run(check).assert_exit_code(0).stdout).unwrap();
+    // The row cannot be rejected, but its field can.
+    assert_eq!((&proof["mutants"], &proof["carried"]), (&1.into(), &1.into()));
+    let ground = &proof["grounds"][0];
+    assert!(ground["sentinels"]["forged"].as_u64().unwrap() > 10, "{ground}");
+    assert_eq!(ground["sentinels"]["forged"], ground["sentinels"]["noticed"]);
+    assert_eq!(ground["left_out"][0]["row"], "stream.gradual", "{ground}");
 }
 
 #[test]

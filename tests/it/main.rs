@@ -30,7 +30,6 @@ mod hostile;
 mod hostile_size;
 mod input_files;
 mod interruptions;
-mod knockouts;
 mod limits;
 mod mutants;
 mod noise;

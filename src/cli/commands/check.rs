@@ -31,15 +31,16 @@ const MARKDOWN_FILE: &str = "check.md";
     long_about = "Validate case files, and prove that every row can fail
 
 For each verdict of a row, a simulated server is changed to deserve it. The row
-must reach that verdict, and no other row may change. Needs no network, no key.",
+must reach that verdict. All other rows run too: none may accuse its own field,
+or keep a verdict that nothing supports. Needs no network, no key.",
     after_help = "Examples:
   fieldtest check
   fieldtest check --cases my-cases --select 'my.*'
   fieldtest check --cases my-cases --no-proof
 
 Exit codes:
-  0   every row can fail
-  1   a row cannot be proved
+  0   every row can fail, and none is accused
+  1   a row cannot be proved, or another row is wrong
   2   wrong usage, or an invalid case file"
 )]
 pub struct CheckArgs {

@@ -3,8 +3,8 @@
 use crate::catalog::VerdictStatus;
 use crate::results::format::{plural, with_thousands};
 use crate::results::mutation::{
-    CanaryResult, ControlResult, FollowReason, InsensitiveArm, MutantFailure, MutantOutcome, MutationReport,
-    ReachedStatus, RowReport, SubjectReport, VerdictChange,
+    CanaryResult, ControlResult, InsensitiveArm, LeftOutRow, MisjudgedRow, MutantFailure, MutantOutcome,
+    MutationReport, ReachedStatus, RowReport, SentinelCounts, SubjectReport, VerdictChange,
 };
 
 /// The statuses of a row. Statuses that were not reached are marked.
@@ -31,7 +31,10 @@ pub(crate) fn format_percent(rate: f64) -> String {
 pub(crate) fn summarise(report: &MutationReport) -> String {
     let others: Vec<String> = [
         (report.survived, "survived"),
-        (report.spread, "changed unrelated rows"),
+        (report.accused, "with another row accused"),
+        (report.kept, "with another row kept without ground"),
+        (report.unnamed, "with another row that names no cause"),
+        (report.changed, "with another row changed without cause"),
         (report.void, "void"),
         (report.unproved, "without proof"),
         (report.untried, "not tried"),
@@ -41,11 +44,26 @@ pub(crate) fn summarise(report: &MutationReport) -> String {
     .map(|(n, what)| format!("{} {what}", with_thousands(n)))
     .collect();
     let rest = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+    let blocked = match report.blocked {
+        0 => String::new(),
+        n => format!(" ({} of them blocked by other rows)", with_thousands(n)),
+    };
     format!(
-        "{}, {} killed{rest}: kill rate {}",
+        "{}, {} killed{blocked}{rest}: kill rate {}",
         plural(report.mutants, "mutant", "mutants"),
         with_thousands(report.killed),
         format_percent(report.kill_rate)
+    )
+}
+
+/// The comparison of the rows that were not mutated.
+pub(crate) fn describe_comparison(report: &MutationReport) -> String {
+    let wrong = report.rows.iter().flat_map(|row| &row.failures).flat_map(|failure| &failure.others).count() as u64;
+    format!(
+        "other rows: {} compared, {} wrong; {} tested for them only",
+        plural(report.compared, "verdict", "verdicts"),
+        if wrong == 0 { "none".to_owned() } else { with_thousands(wrong) },
+        plural(report.carried, "change", "changes"),
     )
 }
 
@@ -69,8 +87,18 @@ pub(crate) fn describe_soundness(subject: &SubjectReport) -> Vec<(bool, String)>
     }
     if let Some(canary) = &subject.canary {
         lines.push((canary.is_detected(), describe_canary(canary)));
+        let SentinelCounts { forged, noticed } = subject.sentinels;
+        let forged = plural(forged, "forged wrong verdict", "forged wrong verdicts");
+        let found = format!("sentinels: {} of {forged} of other rows found", with_thousands(noticed));
+        lines.push((subject.sentinels.forged == noticed, found));
     }
+    lines.extend(subject.left_out.iter().map(|row| (true, describe_left_out(row, subject.runs))));
     lines
+}
+
+fn describe_left_out(left_out: &LeftOutRow, runs: u64) -> String {
+    let LeftOutRow { row, runs: without, reason } = left_out;
+    format!("left out of {} of {}: {row}: {reason}", with_thousands(*without), plural(runs, "run", "runs"))
 }
 
 fn describe_control(control: &ControlResult) -> String {
@@ -106,7 +134,7 @@ pub(crate) fn describe_failures(row: &RowReport) -> Vec<(String, Vec<String>)> {
     for failure in &row.failures {
         let alike = |group: &&mut Vec<&MutantFailure>| {
             let was_tried =
-                matches!(failure.fate, MutantOutcome::Killed | MutantOutcome::Survived | MutantOutcome::Spread);
+                !matches!(failure.fate, MutantOutcome::Void | MutantOutcome::Unproved | MutantOutcome::Untried);
             !was_tried && group[0].fate == failure.fate && group[0].reason == failure.reason
         };
         match groups.iter_mut().find(alike) {
@@ -135,7 +163,7 @@ fn describe_failure_group(group: &[&MutantFailure]) -> (String, Vec<String>) {
     let reached = reached.map_or("no verdict", VerdictStatus::as_str);
     let mut below = Vec::new();
     let text = match fate {
-        MutantOutcome::Killed => format!("{expected} on {target}: killed"),
+        MutantOutcome::Killed | MutantOutcome::Harmless => format!("{expected} on {target}: passed"),
         MutantOutcome::Survived => {
             below.push(match arms.as_slice() {
                 [] => "every arm with the field noticed the change, but the verdict is still wrong".to_owned(),
@@ -148,15 +176,32 @@ fn describe_failure_group(group: &[&MutantFailure]) -> (String, Vec<String>) {
             });
             format!("on {target}: expected {expected}, reached {reached}: {reason}")
         }
-        MutantOutcome::Spread => {
-            format!("on {target}: {expected} reached, but unrelated rows changed too")
-        }
+        MutantOutcome::Accused => format!("on {target}, {expected} here: other rows are accused"),
+        MutantOutcome::Kept => format!("on {target}, {expected} here: other rows keep a verdict that nothing supports"),
+        MutantOutcome::Unnamed => format!("on {target}, {expected} here: other rows do not name this row as the cause"),
+        MutantOutcome::Changed => format!("on {target}, {expected} here: other rows change without a cause"),
         MutantOutcome::Void => format!("on {target}: {expected}: void: the mutation was never applied: {reason}"),
         MutantOutcome::Unproved => format!("on {target}: {expected}: no proof is possible: {reason}"),
         MutantOutcome::Untried => format!("on {target}: {expected}: not tried: {reason}"),
     };
-    below.extend(others.iter().map(describe_change));
+    below.extend(others.iter().map(describe_misjudged_row));
     (text, below)
+}
+
+fn describe_misjudged_row(row: &MisjudgedRow) -> String {
+    let word = match row.fate {
+        MutantOutcome::Accused => "accused",
+        MutantOutcome::Kept => "kept without ground",
+        MutantOutcome::Unnamed => "names no cause",
+        MutantOutcome::Changed => "changed without cause",
+        MutantOutcome::Killed
+        | MutantOutcome::Harmless
+        | MutantOutcome::Survived
+        | MutantOutcome::Void
+        | MutantOutcome::Unproved
+        | MutantOutcome::Untried => "wrong",
+    };
+    format!("{word}: {}", describe_change(&row.change))
 }
 
 fn describe_arm(arm: &InsensitiveArm) -> String {
@@ -172,23 +217,9 @@ pub(crate) fn mark(holds: bool) -> &'static str {
     if holds { "✓" } else { "✗" }
 }
 
-/// The meaning of the asterisk.
-pub(crate) const REJECTED_NEGATIVE_NOTE: &str =
-    "* its negative control contains the mutated field, so it is rejected too";
-
-/// True if a related row changed because its negative control was rejected.
-pub(crate) fn has_rejected_negatives(row: &RowReport) -> bool {
-    row.followers.iter().any(|follower| follower.because == FollowReason::NegativeRefused)
-}
-
-/// The related rows that changed too, without duplicates.
+/// The other rows that changed too, as they may, without duplicates.
 pub(crate) fn list_followers(row: &RowReport) -> Vec<String> {
-    let mark = |because: FollowReason| match because {
-        FollowReason::WorksThrough | FollowReason::SameField => "",
-        FollowReason::NegativeRefused => "*",
-    };
-    let mut rows: Vec<String> =
-        row.followers.iter().map(|follower| format!("{}{}", follower.row, mark(follower.because))).collect();
+    let mut rows: Vec<String> = row.followers.iter().map(|follower| follower.row.clone()).collect();
     rows.sort();
     rows.dedup();
     rows

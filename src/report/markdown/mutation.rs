@@ -8,6 +8,7 @@ use crate::results::mutation::MutationReport;
 /// The whole report.
 pub fn render(report: &MutationReport) -> String {
     let mut out = format!("# Every row can fail\n\n**{}**\n", escape(&mutation_phrases::summarise(report)));
+    out.push_str(&format!("\n{}\n", escape(&mutation_phrases::describe_comparison(report))));
     out.push_str("\n## Controls\n\n");
     for subject in &report.grounds {
         for (holds, line) in mutation_phrases::describe_soundness(subject) {
@@ -27,9 +28,6 @@ pub fn render(report: &MutationReport) -> String {
         ]);
     }
     out.push_str(&table.finish());
-    if report.rows.iter().any(mutation_phrases::has_rejected_negatives) {
-        out.push_str(&format!("\n{}\n", escape(mutation_phrases::REJECTED_NEGATIVE_NOTE)));
-    }
     for row in report.rows.iter().filter(|row| !row.has_passed()) {
         out.push_str(&format!("\n### {}\n\n", code_span(&row.id)));
         for (failure, details) in mutation_phrases::describe_failures(row) {

@@ -42,9 +42,6 @@ pub fn render(report: &MutationReport, width: usize) -> String {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(widest)));
     }
     print(&table.to_string());
-    if report.rows.iter().any(mutation_phrases::has_rejected_negatives) {
-        print(mutation_phrases::REJECTED_NEGATIVE_NOTE);
-    }
     for row in report.rows.iter().filter(|row| !row.has_passed()) {
         print("");
         print(&format!("{} {}", mark(false), row.id));
@@ -54,6 +51,7 @@ pub fn render(report: &MutationReport, width: usize) -> String {
         }
     }
     print("");
+    print(&mutation_phrases::describe_comparison(report));
     print(&format!("{} {}", mark(report.passed), mutation_phrases::summarise(report)));
     out
 }
