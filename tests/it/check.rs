@@ -151,7 +151,8 @@ fn a_dependency_is_found_in_the_requests() {
 "#;
     let folder = with_rows(rows);
     let proof = json(&folder, "field.metadata", 0);
-    assert_eq!(proof["rows"][0]["followers"][0]["row"], "my.leaky");
+    let followers = proof["rows"][0]["followers"].as_array().unwrap();
+    assert!(followers.iter().any(|follower| follower["row"] == "my.leaky"), "{followers:?}");
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn fields_that_rows_only_carry_are_changed_too() {
     // The row cannot be rejected, but its field can.
     assert_eq!((&proof["mutants"], &proof["carried"]), (&1.into(), &1.into()));
     let ground = &proof["grounds"][0];
-    assert!(ground["sentinels"]["forged"].as_u64().unwrap() > 10, "{ground}");
+    assert!(ground["sentinels"]["forged"].as_u64().unwrap() > 3, "{ground}");
     assert_eq!(ground["sentinels"]["forged"], ground["sentinels"]["noticed"]);
     assert_eq!(ground["left_out"][0]["row"], "stream.gradual", "{ground}");
 }
