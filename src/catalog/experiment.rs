@@ -151,7 +151,7 @@ pub struct Experiment {
     pub accepted_means: AcceptedMeans,
     /// The invalid values are well formed, and wrong only against the state of the server or against
     /// the limit that the row is about: a key that nobody issued, a value just above the range. An
-    /// endpoint that rejects one of them enforces the field, so the row is `supported` and not only
+    /// endpoint that rejects all of them enforces the field, so the row is `supported` and not only
     /// `validated`.
     #[serde(default)]
     pub enforces: bool,

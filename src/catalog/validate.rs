@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::catalog::arm::{Arm, ArmMethod, EchoBack, FollowUp, ScreenArms, Turn};
-use crate::catalog::experiment::{AcceptedMeans, ChanceRate, Experiment};
+use crate::catalog::experiment::{AcceptedMeans, ChallengeRule, ChanceRate, Experiment};
 use crate::catalog::field_location::FieldSpec;
 use crate::catalog::message_predicate::{CallTest, MessagePredicate, TextTest};
 use crate::catalog::response_predicate::{ArmComparison, ResponsePredicate};
@@ -93,6 +93,10 @@ pub(super) fn validate_experiment(experiment: &Experiment) -> Vec<ValidationErro
     );
     say(e.only_acceptance && !has_treatment, "`only_acceptance` needs a `treatment` or `variants`");
     say(e.enforces && e.challenge.is_empty(), "`enforces` needs a `challenge`");
+    say(
+        e.enforces && e.challenge.len() > 1 && e.challenges == ChallengeRule::Any,
+        "`enforces` with several invalid values needs `challenges: all`, because each is a part of the limit",
+    );
     say(e.contrast.is_some() && e.reply.is_none(), "`contrast` needs a `reply`");
     say(e.failures.contains(&0), "`failures` must not contain 0; the failure catalogue starts at 1");
     say(

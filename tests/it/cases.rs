@@ -147,6 +147,15 @@ fn experiments_that_cannot_decide_are_rejected() {
 }
 
 #[test]
+fn a_limit_with_two_ends_needs_both_of_them() {
+    let both = "challenge: [{ body: { fresh: -1 } }, { body: { fresh: 9 } }]\n    enforces: true";
+    let section = replace_in(SECTION, "challenge: [{ body: { fresh: -1 } }]", both);
+    let text = error_text("experiments/a.yaml", section.clone());
+    assert!(text.contains("`enforces` with several invalid values needs `challenges: all`"), "{text}");
+    load("experiments/a.yaml", format!("{section}    challenges: all\n")).unwrap();
+}
+
+#[test]
 fn invalid_yaml_is_rejected() {
     let name = "targets/a.yaml";
     assert_error("unclosed-quote", name, replace_in(TARGET, "name: acme", "name: \"acme"));

@@ -144,6 +144,16 @@ async fn no_stream_row_is_decided_at_a_server_that_never_streams() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_lacks_an_effect_names_the_ignored_field_around_its_own() {
+    for rows in [["field.thinking", "field.thinking.adaptive"], ["content.text.cache_control", "cache_control.ttl"]] {
+        let setup = SimulationSetup::new(bundled_target("anthropic"), &[(rows[0], ClaimStatus::Ignored)]);
+        let rows_to_run = rows.map(str::to_owned).to_vec();
+        let results = judge_recording(&record_simulation(SimulationSetup { rows: rows_to_run, ..setup }).await);
+        assert_blocked(&results, &rows);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_count_row_is_decided_at_a_server_that_counts_with_a_message() {
     assert_blocked(&test_habit(StreamHabit::CountsWithAMessage, &COUNT_ROWS).await, &COUNT_ROWS);
 }

@@ -84,7 +84,9 @@ fn is_blocking(
     let is_documented = is_documented_error(experiment, verdict) && !edge.row.starts_with("content.");
     match (status, edge.role) {
         (_, DependencyRole::Same) => false,
-        (Some(V::Ignored | V::Rejected), DependencyRole::PartOf) => false,
+        // Whatever happens to the whole field happens to its part, so it decides nothing here. But
+        // it explains why responses lack the effect of the part.
+        (Some(V::Ignored | V::Rejected), DependencyRole::PartOf) => lacks_evidence(verdict),
         (Some(V::Ignored | V::Rejected), DependencyRole::Reads) => {
             is_ignored || is_rejection || lacks_evidence(verdict)
         }

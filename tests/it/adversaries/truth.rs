@@ -97,7 +97,6 @@ impl Truth {
     pub fn allows(&self, row: &str, verdict: &Verdict, upstream: &Verdict) -> bool {
         let is = |statuses: &[VerdictStatus]| statuses.contains(&verdict.status);
         let as_upstream = verdict.status == upstream.status;
-        let qualified = |words: &str| verdict.qualifiers.iter().any(|qualifier| qualifier.contains(words));
         match self.adversary {
             // No field has an effect there, and any model name gets the same model.
             Adversary::Parrots if row == "field.model" => is(&[Substituted]),
@@ -121,9 +120,8 @@ impl Truth {
             Adversary::ValidatesThenIgnores if CHECKED_ONLY.contains(&row) => is(&[Ignored]),
             // Supported from a limit on: the verdict must have a qualifier.
             Adversary::Rescales if row == "field.max_tokens" => is(&[Supported]) && !verdict.qualifiers.is_empty(),
-            Adversary::Rescales if row == "field.temperature.range" => {
-                is(&[Supported]) && qualified("another invalid value is accepted")
-            }
+            // Of the two values outside the range, only the negative one is rejected.
+            Adversary::Rescales if row == "field.temperature.range" => false,
             Adversary::SubstitutesSilently if row == "field.model" => is(&[Substituted]),
             // The endpoint does not have the behaviour of one of its servers.
             Adversary::LoadBalances if DIFFERS.iter().any(|(other, _)| *other == row) => false,
@@ -245,7 +243,7 @@ pub static ALL: [Truth; 19] = [
         adversary: Adversary::Rescales,
         is: "multiplies temperature by 0.6 and raises max_tokens to 64",
         tempts: &["field.max_tokens", "field.temperature", "field.temperature.range"],
-        right: "supported with the qualifier that it is altered, or inconclusive; temperature supported",
+        right: "max_tokens supported with a qualifier; temperature supported; its range inconclusive",
         reach: &[("field.temperature", Supported), ("field.top_k", Supported)],
     },
     Truth {
