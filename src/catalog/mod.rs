@@ -48,6 +48,7 @@ pub use crate::catalog::response_predicate::{
     AlternativeVerdict, ArmComparison, JsonKind, JsonTest, ResponseAspect, ResponsePredicate,
 };
 pub use crate::catalog::status::{ClaimStatus, Outcome, VerdictStatus, is_silent};
+pub(crate) use crate::catalog::target::deserialize_context_tokens;
 pub use crate::catalog::target::{
     Claim, ClaimSource, ClaimedRange, SourceSureness, Target, TargetAuth, TargetLimits, TargetPrices,
 };

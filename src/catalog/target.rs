@@ -138,7 +138,7 @@ pub struct TargetLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u16>,
     /// The maximum of prompt and response together, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "deserialize_context_tokens", skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u32>,
     /// The maximum prompt, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +146,20 @@ pub struct TargetLimits {
     /// The maximum response, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
+}
+
+/// The largest context window that can be stated: a row exceeds it with a text.
+const MAX_CONTEXT_TOKENS: u32 = 12_000_000;
+
+/// Reads a context window. A file must not be able to make a text that fills the memory.
+pub(crate) fn deserialize_context_tokens<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<u32>, D::Error> {
+    let tokens = Option::<u32>::deserialize(reader)?;
+    match tokens {
+        Some(tokens) if tokens > MAX_CONTEXT_TOKENS => {
+            Err(D::Error::custom(format!("`context_tokens` is {tokens}; the largest value is {MAX_CONTEXT_TOKENS}")))
+        }
+        _ => Ok(tokens),
+    }
 }
 
 impl TargetLimits {

@@ -150,6 +150,14 @@ mod tests {
     }
 
     #[test]
+    fn a_context_window_that_would_fill_the_memory_is_an_error() {
+        let with_context = |tokens: u32| load(&[&format!("{FIRST}limits: {{ context_tokens: {tokens} }}\n")]);
+        assert!(with_context(10_000_000).is_ok());
+        let error = with_context(u32::MAX).unwrap_err();
+        assert!(error.contains("the largest value is 12000000"), "{error}");
+    }
+
+    #[test]
     fn a_revision_of_an_unknown_target_is_an_error_with_its_location() {
         let error = load(&[SECOND]).unwrap_err();
         assert!(error.contains("0.yaml:3:1: there is no target `acme@2026-01`"), "{error}");

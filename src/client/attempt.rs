@@ -20,6 +20,9 @@ use crate::wire::exchange::{AttemptFailure, AttemptResult, BodyBytes, FailureKin
 /// an endless trickle of single bytes cannot fill the memory.
 const MAX_CHUNK_ARRIVALS: usize = 65_536;
 
+/// The maximum size of all headers of a response. Common servers and clients accept less.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
 /// The maximum size of the body of an error. An error is a short text, and each retry keeps one.
 const MAX_ERROR_BODY_BYTES: usize = 256 * 1024;
 
@@ -67,16 +70,18 @@ pub(super) async fn send_once(
         Err(_) => return AttemptResult::Failure(limits.error_context.timeout_failure(limits.timeout, phase)),
     };
     let status = response.status().as_u16();
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect();
-    let headers = limits.redactor.redact_headers(headers);
+    let headers = limits.read_headers(response.headers());
     let encodings: Vec<&str> =
         response.headers().get_all(CONTENT_ENCODING).iter().map(|e| e.to_str().unwrap_or("unreadable")).collect();
     let encodings = encodings.join(",");
-    let ReceivedBody { body, mut chunk_arrivals, truncation } = read_body(response, started, deadline, limits).await;
+    let ReceivedBody { body, mut chunk_arrivals, truncation } = match headers.is_truncated {
+        // Dropping the response closes the connection.
+        true => ReceivedBody {
+            truncation: Some(limits.error_context.too_large_failure("headers", MAX_HEADER_BYTES)),
+            ..ReceivedBody::default()
+        },
+        false => read_body(response, started, deadline, limits).await,
+    };
     let body_len = body.len();
     let redactor = limits.redactor.clone();
     let is_truncated = truncation.is_some();
@@ -90,14 +95,37 @@ pub(super) async fn send_once(
     };
     AttemptResult::Response(Response {
         status,
-        headers,
+        headers: headers.kept,
         body: BodyBytes(body),
         arrivals: chunk_arrivals,
         cut: truncation.map(|failure| limits.redact_failure(failure)),
     })
 }
 
+/// The headers of a response, or the part of them that is kept.
+#[derive(Default)]
+struct ReceivedHeaders {
+    kept: Vec<(String, String)>,
+    is_truncated: bool,
+}
+
 impl AttemptLimits {
+    /// Reads headers up to their size limit, and removes secrets from them.
+    fn read_headers(&self, headers: &HeaderMap) -> ReceivedHeaders {
+        let mut received = ReceivedHeaders::default();
+        let mut size = 0;
+        for (name, value) in headers {
+            size += name.as_str().len() + value.len();
+            received.is_truncated = size > MAX_HEADER_BYTES;
+            if received.is_truncated {
+                break;
+            }
+            received.kept.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
+        received.kept = self.redactor.redact_headers(received.kept);
+        received
+    }
+
     /// Removes secrets from a failure, because its message may quote the server.
     fn redact_failure(&self, failure: AttemptFailure) -> AttemptFailure {
         AttemptFailure { kind: failure.kind, message: self.redactor.redact_text(failure.message) }
@@ -128,7 +156,7 @@ async fn read_body(
                 let kept = chunk.len().min(max_body_bytes - received.body.len());
                 received.body.extend_from_slice(&chunk[..kept]);
                 received.record_arrival(started.elapsed(), kept);
-                (kept < chunk.len()).then(|| limits.error_context.too_large_failure(max_body_bytes))
+                (kept < chunk.len()).then(|| limits.error_context.too_large_failure("body", max_body_bytes))
             }
             Ok(Ok(None)) => return received,
             Ok(Err(error)) => Some(limits.error_context.classify_http_error(&error, phase)),

@@ -239,7 +239,7 @@ impl Client {
         let started = Instant::now();
         let started_ms = to_milliseconds(started.saturating_duration_since(self.run_started));
         let result = send_once(http, request, &self.attempt_limits).await;
-        self.wait_limit.record_end(&result);
+        self.wait_limit.record_end(&result, started.elapsed());
         if matches!(&result, AttemptResult::Response(response) if response.cut.is_none()) {
             self.may_reuse_connections.store(true, Ordering::Relaxed);
         }

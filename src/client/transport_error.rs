@@ -174,10 +174,10 @@ impl ErrorContext {
         new_failure(FailureKind::Timeout, message)
     }
 
-    /// The failure of a body above the size limit.
-    pub(super) fn too_large_failure(&self, max_bytes: usize) -> AttemptFailure {
+    /// The failure of a part of a response, such as its body, above the size limit.
+    pub(super) fn too_large_failure(&self, part: &str, max_bytes: usize) -> AttemptFailure {
         let message = format!(
-            "the body from {} is larger than {max_bytes} bytes, far too large for the response to a short request. \
+            "the {part} from {} is larger than {max_bytes} bytes, far too large for the response to a short request. \
              The rest was not read",
             self.host_and_port
         );

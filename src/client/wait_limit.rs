@@ -15,6 +15,9 @@ use crate::wire::exchange::{AttemptFailure, AttemptResult, FailureKind};
 /// longer waits, its answers do not end the wait.
 const MAX_USUAL_WAIT: Duration = Duration::from_secs(61);
 
+/// The requests that end at their timeout may together take this many times the longest wait.
+const MAX_LOST_WAITS: u32 = 12;
+
 /// While a request is in flight, its response may still end the wait.
 const IN_FLIGHT_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -32,8 +35,20 @@ struct WaitState {
     in_flight: usize,
     /// True if the last request waited longer than usual.
     is_slow: bool,
-    /// True once the limit is exceeded. Then nothing more is sent.
-    is_exceeded: bool,
+    /// The time of requests that ended at their timeout, and of those with a response.
+    lost: Duration,
+    answered: Duration,
+    /// Set once a limit is exceeded. Then nothing more is sent.
+    exceeded: Option<ExceededLimit>,
+}
+
+/// Why nothing more is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExceededLimit {
+    /// No request was let through.
+    Wait,
+    /// The requests that did not end took too long.
+    LostTime,
 }
 
 impl WaitLimit {
@@ -62,9 +77,11 @@ impl WaitLimit {
     fn next_check(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         let deadline = *state.waiting_since.get_or_insert(now) + self.max_wait;
-        state.is_exceeded |= now >= deadline && state.in_flight == 0;
+        if now >= deadline && state.in_flight == 0 {
+            state.exceeded.get_or_insert(ExceededLimit::Wait);
+        }
         let check_at = if now < deadline { deadline } else { now + IN_FLIGHT_CHECK_INTERVAL };
-        (!state.is_exceeded).then_some(check_at)
+        state.exceeded.is_none().then_some(check_at)
     }
 
     /// Notes the length of a wait.
@@ -77,10 +94,19 @@ impl WaitLimit {
         self.lock().in_flight += 1;
     }
 
-    /// Notes the end of an attempt. An answer ends the wait.
-    pub fn record_end(&self, result: &AttemptResult) {
+    /// Notes the end of an attempt that took this time. An answer ends the wait. An endpoint that
+    /// answers some requests at once must not let each of the others take the whole timeout.
+    pub fn record_end(&self, result: &AttemptResult, duration: Duration) {
         let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
+        match result {
+            _ if is_timeout(result) => state.lost += duration,
+            AttemptResult::Response(_) => state.answered += duration,
+            AttemptResult::Failure(_) => {}
+        }
+        if state.lost > self.max_wait * MAX_LOST_WAITS && state.lost > state.answered {
+            state.exceeded.get_or_insert(ExceededLimit::LostTime);
+        }
         let is_answer = match result {
             AttemptResult::Response(response) => response.status < 500 && response.status != 429,
             AttemptResult::Failure(_) => false,
@@ -92,17 +118,34 @@ impl WaitLimit {
 
     /// The failure of a request that was not sent, or not again.
     pub fn failure(&self, host_and_port: &str) -> AttemptFailure {
-        let message = format!(
-            "{host_and_port} let no request through for {} s (429 or 5xx responses, or rate-limit headers). \
-             --max-wait waits longer",
-            self.max_wait.as_secs()
-        );
+        let state = self.lock();
+        let message = match state.exceeded {
+            Some(ExceededLimit::LostTime) => format!(
+                "{host_and_port} did not end its responses: requests that ended at the timeout took {} s, longer than \
+                 all others. A shorter --timeout loses less time; --max-wait waits longer",
+                state.lost.as_secs()
+            ),
+            Some(ExceededLimit::Wait) | None => format!(
+                "{host_and_port} let no request through for {} s (429 or 5xx responses, or rate-limit headers). \
+                 --max-wait waits longer",
+                self.max_wait.as_secs()
+            ),
+        };
         AttemptFailure { kind: FailureKind::Timeout, message }
     }
 
     fn lock(&self) -> MutexGuard<'_, WaitState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// True if the response did not begin or did not end within the timeout.
+fn is_timeout(result: &AttemptResult) -> bool {
+    let failure = match result {
+        AttemptResult::Response(response) => response.cut.as_ref(),
+        AttemptResult::Failure(failure) => Some(failure),
+    };
+    failure.is_some_and(|failure| failure.kind == FailureKind::Timeout)
 }
 
 #[cfg(test)]
@@ -123,16 +166,16 @@ mod tests {
         assert_eq!(limit.next_check(start), Some(at(300)));
         for status in [429, 500, 503, 529] {
             limit.record_start();
-            limit.record_end(&response(status));
+            limit.record_end(&response(status), Duration::ZERO);
             assert_eq!(limit.next_check(at(100)), Some(at(300)), "{status} is no answer");
         }
         limit.record_start();
-        limit.record_end(&response(400));
+        limit.record_end(&response(400), Duration::ZERO);
         assert_eq!(limit.next_check(at(200)), Some(at(500)), "any other response is an answer");
         assert_eq!(limit.next_check(at(499)), Some(at(500)));
         assert_eq!(limit.next_check(at(500)), None);
         limit.record_start();
-        limit.record_end(&response(200));
+        limit.record_end(&response(200), Duration::ZERO);
         assert_eq!(limit.next_check(at(501)), None, "the client stopped");
     }
 
@@ -144,10 +187,10 @@ mod tests {
         limit.next_check(start);
         limit.record_start();
         assert_eq!(limit.next_check(at(900)), Some(at(900) + IN_FLIGHT_CHECK_INTERVAL));
-        limit.record_end(&response(200));
+        limit.record_end(&response(200), Duration::ZERO);
         assert_eq!(limit.next_check(at(901)), Some(at(1201)));
         limit.record_start();
-        limit.record_end(&response(429));
+        limit.record_end(&response(429), Duration::ZERO);
         assert_eq!(limit.next_check(at(1202)), None);
     }
 
@@ -160,8 +203,31 @@ mod tests {
             assert_eq!(limit.next_check(start), Some(at(300)));
             limit.record_wait(Duration::from_secs(waited));
             limit.record_start();
-            limit.record_end(&response(200));
+            limit.record_end(&response(200), Duration::ZERO);
             assert_eq!(limit.next_check(at(200)) == Some(at(300)), is_limited);
+        }
+    }
+
+    #[test]
+    fn requests_that_do_not_end_may_not_take_most_of_the_time() {
+        let timeout = || {
+            let mut result = response(200);
+            if let AttemptResult::Response(response) = &mut result {
+                response.cut = Some(AttemptFailure { kind: FailureKind::Timeout, message: String::new() });
+            }
+            result
+        };
+        let seconds = Duration::from_secs;
+        for (answered, may_go_on) in [(0, false), (2, false), (5000, true)] {
+            let limit = WaitLimit::new(seconds(300));
+            limit.record_end(&response(200), seconds(answered));
+            for _ in 0..6 {
+                limit.record_end(&timeout(), seconds(600));
+                assert!(limit.next_check(Instant::now()).is_some(), "an hour may be lost");
+            }
+            limit.record_end(&timeout(), seconds(600));
+            assert_eq!(limit.next_check(Instant::now()).is_some(), may_go_on, "{answered}");
+            assert_eq!(limit.failure("h:1").message.contains("did not end its responses"), !may_go_on);
         }
     }
 

@@ -5,24 +5,27 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::catalog::ApiDialect;
 use crate::client::PLACEHOLDER_CREDENTIAL;
-use crate::gateway::upstream::credentials::{find_in_header, find_in_query, is_secret_name, redact_query};
+use crate::gateway::concurrent_batch::ConcurrentBatch;
+use crate::gateway::upstream::credentials::{
+    UpstreamCredentials, find_in_header, find_in_query, is_secret_name, redact_query,
+};
 use crate::gateway::upstream::script::ResponseScript;
 use crate::recording::gateway::{ServedResponse, UpstreamCall};
 use crate::redact::SecretRedactor;
 use crate::variables::correlation_values::{LABEL_PREFIX, find_labels};
 use crate::wire::exchange::{AttemptResult, BodyBytes, Exchange};
 
-/// How long the upstream waits until all requests of a batch have arrived.
-const BATCH_FILL_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The delay between two responses to a batch.
-const BATCH_RESPONSE_INTERVAL: Duration = Duration::from_millis(15);
+/// The maximum number of calls of a run, and of the bytes of its calls and trials. A gateway that
+/// retries each request makes far fewer.
+const MAX_CALLS: usize = 10_000;
+const MAX_RECORDED_BYTES: usize = 32 << 20;
 
 /// Shorter credentials are words like `test`: not secret, and in texts by chance.
 const MIN_CREDENTIAL_BYTES: usize = 8;
@@ -43,14 +46,25 @@ pub(super) struct CallCorrelator {
     /// Finds encodings of the client's credential.
     redactor: SecretRedactor,
     state: Mutex<CorrelatorState>,
+    /// True once the gateway has sent more than a run records.
+    is_overloaded: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct CorrelatorState {
     responses: HashMap<String, Arc<ScriptedResponse>>,
     calls: Vec<UpstreamCall>,
-    /// The credentials that the gateway sent to its upstream.
-    upstream_credentials: Vec<SecretString>,
+    /// The bytes of all calls and trials.
+    recorded_bytes: usize,
+    upstream_credentials: UpstreamCredentials,
+}
+
+impl CorrelatorState {
+    /// True if this many more bytes may be recorded.
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        self.recorded_bytes = self.recorded_bytes.saturating_add(bytes);
+        self.recorded_bytes <= MAX_RECORDED_BYTES && self.calls.len() < MAX_CALLS
+    }
 }
 
 /// The response for a label.
@@ -60,39 +74,6 @@ pub(super) struct ScriptedResponse {
     pub script: ResponseScript,
     /// The batch that must be complete before the upstream responds.
     pub batch: Option<Arc<ConcurrentBatch>>,
-}
-
-/// Concurrent requests with responses in reverse order.
-#[derive(Debug)]
-pub(super) struct ConcurrentBatch {
-    size: usize,
-    arrived: Mutex<usize>,
-    all_arrived: Notify,
-}
-
-impl ConcurrentBatch {
-    /// A batch of `size` requests.
-    pub(super) fn new(size: usize) -> Self {
-        Self { size, arrived: Mutex::new(0), all_arrived: Notify::new() }
-    }
-
-    /// Waits until all requests have arrived, or a timeout, and then for the turn of this request.
-    pub(super) async fn wait_for_turn(&self) {
-        let all_arrived = self.all_arrived.notified();
-        let position = {
-            let mut arrived = lock(&self.arrived);
-            *arrived += 1;
-            *arrived
-        };
-        if position >= self.size {
-            self.all_arrived.notify_waiters();
-        } else {
-            // A gateway that sends requests one by one never fills the batch. That is no failure.
-            let _ = tokio::time::timeout(BATCH_FILL_TIMEOUT, all_arrived).await;
-        }
-        let later = u32::try_from(self.size.saturating_sub(position)).unwrap_or(0);
-        tokio::time::sleep(BATCH_RESPONSE_INTERVAL * later).await;
-    }
 }
 
 /// A request as it arrived at the upstream.
@@ -109,6 +90,13 @@ pub(super) struct IncomingCall {
     pub content_encoding: Option<String>,
 }
 
+impl IncomingCall {
+    fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        size_of::<UpstreamCall>() + self.path.len() + headers + self.body.len()
+    }
+}
+
 impl CallCorrelator {
     /// The state of a new run. `client_secret` is the client's credential, if it has one.
     pub(super) fn new(
@@ -119,7 +107,14 @@ impl CallCorrelator {
     ) -> Self {
         let client_credential = client_secret.unwrap_or_else(|| PLACEHOLDER_CREDENTIAL.to_owned().into());
         let redactor = SecretRedactor::new(Some(&client_credential), other_secrets);
-        Self { dialect, started_at, client_credential, redactor, state: Mutex::default() }
+        Self {
+            dialect,
+            started_at,
+            client_credential,
+            redactor,
+            state: Mutex::default(),
+            is_overloaded: watch::Sender::default(),
+        }
     }
 
     /// Sets the response for a label.
@@ -132,9 +127,27 @@ impl CallCorrelator {
         u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Waits until the gateway has sent more than a run records.
+    pub(super) async fn wait_until_overloaded(&self) {
+        // The sender exists as long as `self`, so this does not fail.
+        let _ = self.is_overloaded.subscribe().wait_for(|is_overloaded| *is_overloaded).await;
+    }
+
+    /// True if a trial of this size may be recorded.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        let has_room = !*self.is_overloaded.borrow() && lock(&self.state).has_room_for(bytes);
+        if !has_room {
+            self.is_overloaded.send_replace(true);
+        }
+        has_room
+    }
+
     /// Records a call. Returns its number and the response for its label. A call without a
-    /// registered label was initiated by the gateway itself.
-    pub(super) fn begin_call(&self, incoming: IncomingCall) -> (usize, Option<Arc<ScriptedResponse>>) {
+    /// registered label was initiated by the gateway itself. `None` if there is no room for it.
+    pub(super) fn begin_call(&self, incoming: IncomingCall) -> Option<(usize, Option<Arc<ScriptedResponse>>)> {
+        if !self.has_room_for(incoming.size()) {
+            return None;
+        }
         let IncomingCall { method, path, headers, body, content_encoding } = incoming;
         let at_ms = self.now_ms();
         let text = String::from_utf8_lossy(&body);
@@ -161,19 +174,17 @@ impl CallCorrelator {
             headers.iter().any(|(name, _)| ["authorization", "x-api-key", "api-key"].contains(&name.as_str()));
         let sent = headers.iter().flat_map(|(name, value)| find_in_header(name, value)).chain(find_in_query(&path));
         for credential in sent {
-            if is_redactable(&credential)
-                && !contains_credential(&credential, secret)
-                && !state.upstream_credentials.iter().any(|known| known.expose_secret() == credential)
-            {
-                state.upstream_credentials.push(credential.into());
+            if is_redactable(&credential) && !contains_credential(&credential, secret) {
+                state.upstream_credentials.learn(credential);
             }
         }
+        let upstream_redactor = state.upstream_credentials.redactor();
         let redact = |text: &str| {
-            self.redactor.redact_known(if is_redactable(secret) {
-                text.replace(secret, CLIENT_CREDENTIAL)
-            } else {
-                text.to_owned()
-            })
+            let text = match is_redactable(secret) {
+                true => text.replace(secret, CLIENT_CREDENTIAL),
+                false => text.to_owned(),
+            };
+            upstream_redactor.redact_known(self.redactor.redact_known(text))
         };
         let headers = headers
             .into_iter()
@@ -193,27 +204,24 @@ impl CallCorrelator {
             method,
             path: redact(&redact_query(&path)),
             headers,
-            body: BodyBytes(if is_redactable(secret) { redact(&text).into_bytes() } else { body.clone() }),
+            body: BodyBytes(redact(&text).into_bytes()),
             packed: content_encoding,
             labels,
             leaks,
             has_credential,
             answered: ServedResponse::default(),
         });
-        (number, response)
+        Some((number, response))
     }
 
     /// Removes the credentials that the gateway sent to its upstream from an exchange.
     pub(super) fn redact_exchange(&self, mut exchange: Exchange) -> Exchange {
-        let credentials = lock(&self.state).upstream_credentials.clone();
+        let mut credentials = lock(&self.state).upstream_credentials.clone();
         if credentials.is_empty() {
             return exchange;
         }
-        let redactor = SecretRedactor::new(None, &credentials);
-        let replace_credentials = |text: String| {
-            let replace = |text: String, key: &SecretString| text.replace(key.expose_secret(), UPSTREAM_CREDENTIAL);
-            credentials.iter().fold(text, replace)
-        };
+        let redactor = credentials.redactor();
+        let replace_credentials = |text: String| credentials.replace_in(text, UPSTREAM_CREDENTIAL);
         for attempt in &mut exchange.attempts {
             let AttemptResult::Response(response) = &mut attempt.result else { continue };
             for text in response.headers.iter_mut().flat_map(|(name, value)| [name, value]) {
@@ -379,13 +387,40 @@ mod tests {
     }
 
     #[test]
+    fn the_upstreams_credential_is_removed_from_other_places_of_its_calls() {
+        let correlator = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
+        let headers = [("x-api-key", "uP7key-canary"), ("x-forwarded-as", "uP7key-canary")];
+        correlator.begin_call(incoming_call("/v1/uP7key-canary/messages", &headers, "{\"user\":\"uP7key-canary\"}"));
+        let text = serde_json::to_string(&correlator.find_calls(|_| true)).unwrap();
+        assert!(!text.contains("canary") && text.contains("x-forwarded-as"), "{text}");
+    }
+
+    #[test]
+    fn a_gateway_that_sends_too_much_fills_no_memory() {
+        for (size, max_calls) in [(10, MAX_CALLS), (1 << 20, 32)] {
+            let correlator = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
+            let body = "x".repeat(size);
+            let recorded = (0..=max_calls).filter(|_| correlator.begin_call(incoming_call("/", &[], &body)).is_some());
+            assert!(recorded.count() <= max_calls, "{size}");
+            assert!(!correlator.has_room_for(0) && correlator.find_calls(|_| true).len() <= max_calls, "it stays full");
+        }
+        let correlator = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
+        for number in 0..100 {
+            let header = ("authorization", format!("Bearer signature-{number:08}"));
+            correlator.begin_call(incoming_call("/", &[(header.0, &header.1)], ""));
+        }
+        let redacted = redacted_attempts(&correlator, "signature-00000099 signature-00000000");
+        assert!(!redacted.contains("signature-00000099") && redacted.contains("signature-00000000"), "{redacted}");
+    }
+
+    #[test]
     fn only_registered_labels_correlate_a_call() {
         let correlator = CallCorrelator::new(ApiDialect::Anthropic, Instant::now(), None, &[]);
         let [one, other] = ["a", "b"].map(|purpose| generate_values(1, purpose, "m")["label"].clone());
         correlator.register(&one, ScriptedResponse::default());
-        let (_, known) =
-            correlator.begin_call(incoming_call("/v1/messages", &[], &format!("{{\"a\":\"Ticket {one}.\"}}")));
-        let (_, unknown) = correlator.begin_call(incoming_call("/v1/messages", &[], &format!("Ticket {other}")));
+        let call = |text: String| correlator.begin_call(incoming_call("/v1/messages", &[], &text)).unwrap();
+        let (_, known) = call(format!("{{\"a\":\"Ticket {one}.\"}}"));
+        let (_, unknown) = call(format!("Ticket {other}"));
         assert!(known.is_some() && unknown.is_none());
         let labels: Vec<Vec<String>> = correlator.find_calls(|_| true).into_iter().map(|call| call.labels).collect();
         assert_eq!(labels, [vec![one], Vec::new()]);

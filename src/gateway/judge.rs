@@ -94,6 +94,9 @@ fn partial_reason(index: &TrialIndex<'_>, recording: &GatewayRecording) -> Optio
         Some(GatewayRunEnd::Complete) => None,
         Some(GatewayRunEnd::Interrupted) => Some("the run was interrupted".to_owned()),
         Some(GatewayRunEnd::Lost) => Some("the gateway stopped responding".to_owned()),
+        Some(GatewayRunEnd::Overloaded) => {
+            Some("the gateway sent too much: far more calls, or longer ones, than the requests need".to_owned())
+        }
         Some(GatewayRunEnd::Untestable) => Some(untestable(index, recording)),
         None => Some("the recording has no footer: the run was killed".to_owned()),
     }

@@ -10,6 +10,7 @@
 //! [`judge()`] builds the results.
 
 mod client_response;
+mod concurrent_batch;
 mod correlation;
 mod default_claims;
 mod findings;

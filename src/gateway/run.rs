@@ -18,7 +18,8 @@ use crate::catalog::{
     ApiDialect, ClientSignal, GatewayBehaviour, GatewayRow, GatewayRowSubject, RequestSpec, UpstreamResponse,
 };
 use crate::client::MessagesEndpoint;
-use crate::gateway::correlation::{CallCorrelator, ConcurrentBatch, ScriptedResponse};
+use crate::gateway::concurrent_batch::ConcurrentBatch;
+use crate::gateway::correlation::{CallCorrelator, ScriptedResponse};
 use crate::gateway::outcome::behaviour::CONCURRENT_REQUESTS;
 use crate::gateway::outcome::decide::GatewayStep;
 use crate::gateway::outcome::{behaviour, decide};
@@ -124,6 +125,8 @@ pub async fn run<E: MessagesEndpoint>(
         }),
     };
     let end = tokio::select! {
+        biased;
+        () = correlator.wait_until_overloaded() => GatewayRunEnd::Overloaded,
         end = runner.run_all() => end,
         () = stopped => GatewayRunEnd::Interrupted,
     };
@@ -341,6 +344,9 @@ impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
     /// Records a trial after its calls. Otherwise, the recording of a killed run could show a trial
     /// without them.
     fn record_trial(&self, record: GatewayTrial) {
+        if !self.correlator.has_room_for(count_response_bytes(&record.exchange)) {
+            return;
+        }
         let label = record.values.get("label");
         self.collect_calls(|call| {
             call.answered.ended != ServedResponseEnd::Open || label.is_some_and(|label| call.labels.contains(label))
@@ -382,4 +388,9 @@ impl<'a, E: MessagesEndpoint> GatewayRunner<'a, E> {
         let replies = self.correlator.replies();
         look(&TrialIndex::new(self.options.dialect, self.controls.clone(), &trials, &calls).with_replies(&replies))
     }
+}
+
+/// The bytes of the responses that a trial keeps.
+fn count_response_bytes(exchange: &Exchange) -> usize {
+    exchange.attempts.iter().map(|attempt| attempt.result.content_bytes()).sum()
 }

@@ -190,6 +190,8 @@ pub enum GatewayRunEnd {
     Interrupted,
     /// The gateway stopped responding.
     Lost,
+    /// The gateway sent more than a run records.
+    Overloaded,
     /// The first request did not reach the upstream.
     Untestable,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Target;
+use crate::catalog::{Target, deserialize_context_tokens};
 
 /// The upper bound of `temperature` in the documentation of the Messages API.
 pub const REFERENCE_TEMPERATURE_MAX: f64 = 1.0;
@@ -27,7 +27,7 @@ pub struct RequestSettings {
     /// The claimed maximum of output tokens.
     pub max_output_tokens: Option<u32>,
     /// The claimed size of the context window.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "deserialize_context_tokens")]
     pub context_tokens: Option<u32>,
 }
 
@@ -76,4 +76,17 @@ pub enum TextForm {
     String,
     /// `content: [{type: text, text: "…"}]`
     Blocks,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_window_that_would_fill_the_memory_is_rejected() {
+        let mut settings = serde_json::to_value(RequestSettings::neutral()).unwrap();
+        assert!(serde_json::from_value::<RequestSettings>(settings.clone()).is_ok());
+        settings["context_tokens"] = u32::MAX.into();
+        assert!(serde_json::from_value::<RequestSettings>(settings).is_err());
+    }
 }

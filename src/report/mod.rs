@@ -11,6 +11,8 @@ pub mod junit;
 pub mod markdown;
 pub mod terminal;
 
-pub use crate::report::common::sanitize::{escape_workflow_commands, sanitize_block as visible};
+pub use crate::report::common::sanitize::{
+    escape_commands_in_json, escape_workflow_commands, sanitize_block as visible,
+};
 pub use crate::report::terminal::TerminalStyle;
 pub use crate::results::file_names::results_file_name;

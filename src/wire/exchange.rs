@@ -174,6 +174,20 @@ pub enum AttemptResult {
     Failure(AttemptFailure),
 }
 
+impl AttemptResult {
+    /// The bytes of the headers, the body and its arrival times.
+    pub(crate) fn content_bytes(&self) -> usize {
+        match self {
+            Self::Response(response) => {
+                let headers = response.headers.iter();
+                let headers: usize = headers.map(|header| header.0.len() + header.1.len() + size_of_val(header)).sum();
+                headers + response.body.0.len() + size_of_val(response.arrivals.as_slice())
+            }
+            Self::Failure(_) => 0,
+        }
+    }
+}
+
 /// An HTTP response. The client limits the size of its body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {

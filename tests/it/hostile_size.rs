@@ -141,6 +141,28 @@ fn a_compressed_body_and_a_long_error_take_little_memory() {
 }
 
 #[test]
+fn long_headers_are_not_kept() {
+    let head: String = (0..90).map(|number| format!("x-{number}: {}\r\n", "v".repeat(3900))).collect();
+    let body = message(r#"{"type":"text","text":"hello"}"#);
+    let server = TestServer::start(move |_, to| write_body(to, "200 OK", &head, body.as_bytes()));
+    let (folder, finished) = run(&server, &[]);
+    finished.assert_exit_code(3).assert_stderr_contains(&["the headers from", "larger than 65536 bytes"]);
+    let recording = folder.read(&format!("out/{}", folder.file_names("out", "recording-")[0]));
+    assert!(!recording.contains("x-80"), "the rest of the headers is not kept");
+}
+
+#[test]
+fn a_server_cannot_give_commands_to_a_ci_system() {
+    let error = r###"{"type":"error","error":{"type":"api_error","message":"##vso[task.setvariable variable=A]b"}}"###;
+    for format in ["terminal", "ndjson"] {
+        let server = TestServer::start(move |_, to| write_body(to, "400 Bad Request", "", error.as_bytes()));
+        let (_, finished) = run(&server, &["--retries", "0", "--format", format, "-vvv"]);
+        assert!(finished.stderr.contains("#\\#vso[") && !finished.stderr.contains("##vso["), "{}", finished.stderr);
+        assert!(finished.stdout.contains("vso[task") && !finished.stdout.contains("##vso["), "{}", finished.stdout);
+    }
+}
+
+#[test]
 fn a_run_ends_after_the_longest_wait() {
     for head in [
         "retry-after: 100\r\n",

@@ -98,6 +98,7 @@ pub fn main(args: &CheckArgs, environment: &ProcessEnvironment) -> Result<ExitSt
         };
         match (&args.out, report_file_name(*format)) {
             (Some(folder), Some(name)) => files::write(&folder.join(name), &text)?,
+            _ if *format == TextFormat::Json => stdout::print_json(text.trim_end()),
             _ => stdout::print(text.trim_end()),
         }
     }

@@ -128,7 +128,7 @@ pub fn main(args: &CompareArgs, environment: &ProcessEnvironment) -> Result<Exit
     for format in &args.output.format {
         match format {
             ReportFormat::Terminal => {
-                stdout::print_untrusted(
+                stdout::print(
                     report::terminal::gateway_diff::render(&comparison, stdout::table_width(environment)).trim_end(),
                 );
             }

@@ -72,8 +72,8 @@ pub fn main(args: &DiffArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     };
     match (&args.out, args.format) {
         (Some(path), _) => files::write(path, &text)?,
-        (None, TextFormat::Json) => stdout::print(text.trim_end()),
-        (None, TextFormat::Terminal | TextFormat::Markdown) => stdout::print_untrusted(text.trim_end()),
+        (None, TextFormat::Json) => stdout::print_json(text.trim_end()),
+        (None, TextFormat::Terminal | TextFormat::Markdown) => stdout::print(text.trim_end()),
     }
     Ok(if diff.regressions > 0 { ExitStatus::Contradiction } else { ExitStatus::Success })
 }

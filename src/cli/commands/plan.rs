@@ -104,10 +104,12 @@ pub fn main(args: &PlanArgs, environment: &ProcessEnvironment) -> Result<ExitSta
         runs,
         planned: sum,
     };
-    stdout::print(match args.format {
-        TableFormat::Json => json::render(&plan).trim_end().to_owned(),
-        TableFormat::Terminal => report::terminal::plan::render(&plan, stdout::table_width(environment)),
-    });
+    match args.format {
+        TableFormat::Json => stdout::print_json(json::render(&plan).trim_end()),
+        TableFormat::Terminal => {
+            stdout::print(report::terminal::plan::render(&plan, stdout::table_width(environment)));
+        }
+    }
     Ok(ExitStatus::Success)
 }
 

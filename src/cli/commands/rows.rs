@@ -46,7 +46,7 @@ pub fn main(args: &RowsArgs, environment: &ProcessEnvironment) -> Result<ExitSta
     match args.format {
         TableFormat::Json => {
             let list: Vec<Value> = rows.into_iter().map(|(json, _)| json).collect();
-            stdout::print(serde_json::to_string_pretty(&list)?);
+            stdout::print_json(&serde_json::to_string_pretty(&list)?);
         }
         TableFormat::Terminal => {
             let mut table = table::new_table(environment);

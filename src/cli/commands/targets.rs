@@ -43,7 +43,7 @@ pub fn main(args: &TargetsArgs, environment: &ProcessEnvironment) -> Result<Exit
                     })
                 })
                 .collect();
-            stdout::print(serde_json::to_string_pretty(&list)?);
+            stdout::print_json(&serde_json::to_string_pretty(&list)?);
         }
         TableFormat::Terminal => {
             let mut table = table::new_table(environment);

@@ -7,7 +7,7 @@ use crate::checks::CheckSeverity;
 use crate::cli::args::output::{OutputArgs, ReportFormat};
 use crate::cli::environment::ProcessEnvironment;
 use crate::cli::error::{CliError, ExitStatus};
-use crate::cli::io::stdout::{print, print_untrusted, table_width};
+use crate::cli::io::stdout::{print, print_as_is, table_width};
 use crate::cli::io::{files, stderr};
 use crate::report;
 use crate::report::TerminalStyle;
@@ -64,12 +64,12 @@ pub fn print_shortfalls(all: &[Results]) {
 pub fn write_reports(out: &OutputArgs, results: &[Results], environment: &ProcessEnvironment) -> Result<(), CliError> {
     if out.format.contains(&ReportFormat::Terminal) {
         let style = TerminalStyle { width: table_width(environment), colour: environment.colour, unicode: true };
-        print_untrusted(report::terminal::render(results, style).trim_end());
+        print(report::terminal::render(results, style).trim_end());
     }
     if out.format.contains(&ReportFormat::Github) {
         let commands = report::github::commands(results, out.failure_policy());
         if !commands.is_empty() {
-            print(commands.trim_end());
+            print_as_is(commands.trim_end());
         }
         write_summary(out, results, environment)?;
     }

@@ -67,7 +67,7 @@ pub struct RedactedStderr;
 
 impl io::Write for RedactedStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?;
+        warn(String::from_utf8_lossy(line));
         Ok(line.len())
     }
 
@@ -79,7 +79,7 @@ impl io::Write for RedactedStderr {
 /// Prints panics without secrets.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        let _ = writeln!(io::stderr(), "{}", redact(&panic.to_string()));
+        warn(panic.to_string());
     }));
 }
 

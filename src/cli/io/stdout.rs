@@ -22,10 +22,21 @@ pub fn table_width(environment: &ProcessEnvironment) -> usize {
 /// True after a failed write. A closed pipe is not a failure: its reader has read enough.
 static STDOUT_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line.
+/// Prints text. It may contain the words of a server or of a file, and a CI system that reads the
+/// output must not run commands in it.
 pub fn print(text: impl AsRef<str>) {
+    print_as_is(&report::escape_workflow_commands(text.as_ref()));
+}
+
+/// Prints JSON, without commands for a CI system.
+pub fn print_json(json: &str) {
+    print_as_is(&report::escape_commands_in_json(json));
+}
+
+/// Prints text whose commands a CI system is to run.
+pub fn print_as_is(text: &str) {
     let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe && !STDOUT_FAILED.swap(true, Ordering::Relaxed) => {
             stderr::warn(format!("error: standard output cannot be written: {error}"));
@@ -37,9 +48,4 @@ pub fn print(text: impl AsRef<str>) {
 /// The exit status of a command after its output may have failed.
 pub fn apply_stdout_failure(exit: ExitStatus) -> ExitStatus {
     if exit == ExitStatus::Success && STDOUT_FAILED.load(Ordering::Relaxed) { ExitStatus::Usage } else { exit }
-}
-
-/// Prints text that may contain the words of a server. A workflow that reads it must not run commands in it.
-pub fn print_untrusted(text: impl AsRef<str>) {
-    print(report::escape_workflow_commands(text.as_ref()));
 }

@@ -28,7 +28,7 @@ impl NdjsonEmitter {
     /// Prints one event. The run continues if the reader closes the pipe.
     pub fn emit(&self, target: Option<&str>, run: Option<u64>, event: NdjsonEvent) {
         let ms = self.started.elapsed().as_millis() as u64;
-        stdout::print(render(&EventEnvelope { ms, target: target.map(str::to_owned), run, event }));
+        stdout::print_json(&render(&EventEnvelope { ms, target: target.map(str::to_owned), run, event }));
     }
 
     /// Prints an event of a run.

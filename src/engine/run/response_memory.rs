@@ -12,8 +12,8 @@ use crate::wire::parsed_exchange::{ParsedExchange, parse_exchange};
 /// The maximum sum of the responses that are kept completely.
 const MAX_TOTAL_BYTES: usize = 64 << 20;
 
-/// The copies of a body: in the recording, and for rows that share the request.
-const BODY_COPIES: usize = 2;
+/// The copies of a response: in the recording, and for rows that share the request.
+const RESPONSE_COPIES: usize = 2;
 
 /// The copies of the parsed form: during the run, and while the recording is judged.
 const PARSED_COPIES: usize = 3;
@@ -23,12 +23,12 @@ const PARSED_COPIES: usize = 3;
 pub(crate) struct ResponseMemoryLimit(AtomicUsize);
 
 impl ResponseMemoryLimit {
-    /// Parses an exchange and counts its memory. If the sum is over the limit, the bodies are
-    /// removed.
+    /// Parses an exchange and counts its memory. If the sum is over the limit, the headers and the
+    /// bodies are removed.
     pub fn parse_within_limit(&self, exchange: &mut Exchange) -> ParsedExchange {
         let parsed = parse_exchange(exchange);
-        let bodies: usize = exchange.attempts.iter().map(|attempt| body_len(&attempt.result)).sum();
-        let size = bodies * BODY_COPIES + parsed.estimate_bytes() * PARSED_COPIES;
+        let responses: usize = exchange.attempts.iter().map(|attempt| attempt.result.content_bytes()).sum();
+        let size = responses * RESPONSE_COPIES + parsed.estimate_bytes() * PARSED_COPIES;
         let before = self.0.fetch_add(size, Ordering::Relaxed);
         if before + size <= MAX_TOTAL_BYTES {
             return parsed;
@@ -36,7 +36,7 @@ impl ResponseMemoryLimit {
         self.0.fetch_sub(size, Ordering::Relaxed);
         for attempt in &mut exchange.attempts {
             match &mut attempt.result {
-                AttemptResult::Response(response) => remove_body(response),
+                AttemptResult::Response(response) => remove_content(response),
                 AttemptResult::Failure(_) => {}
             }
         }
@@ -44,16 +44,10 @@ impl ResponseMemoryLimit {
     }
 }
 
-fn body_len(result: &AttemptResult) -> usize {
-    match result {
-        AttemptResult::Response(response) => response.body.0.len() + response.arrivals.len() * size_of::<(u64, u64)>(),
-        AttemptResult::Failure(_) => 0,
-    }
-}
-
-fn remove_body(response: &mut Response) {
+fn remove_content(response: &mut Response) {
     response.body.0 = Vec::new();
     response.arrivals = Vec::new();
+    response.headers = Vec::new();
     if response.cut.is_some() {
         // The response alone says why it is not complete.
         return;
@@ -126,6 +120,16 @@ mod tests {
             limit.parse_within_limit(&mut one);
             assert_eq!(response(&one).cut.as_ref(), Some(&cut), "the first reason stays");
         }
+        let limit = ResponseMemoryLimit::default();
+        let kept = (0..4000).filter(|_| {
+            let mut one = exchange("{\"content\":[]}".to_owned());
+            if let AttemptResult::Response(response) = &mut one.attempts[0].result {
+                response.headers = vec![("x-long".to_owned(), "v".repeat(60_000))];
+            }
+            limit.parse_within_limit(&mut one);
+            !response(&one).headers.is_empty()
+        });
+        assert!((100..=600).contains(&kept.count()), "headers count too");
         let limit = ResponseMemoryLimit::default();
         assert!((0..2000).all(|_| {
             let mut small = exchange("{\"content\":[{\"type\":\"text\",\"text\":\"hello\"}]}".to_owned());

@@ -1,13 +1,59 @@
 //! Finds the credentials that a gateway sends to its upstream: in headers of any scheme
 //! ([`find_in_header`]) and in queries ([`find_in_query`]).
 //!
-//! Knows only names and formats. It must not know a credential.
+//! [`UpstreamCredentials`] remembers them.
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::client::transport::percent_decode;
+use crate::redact::SecretRedactor;
+
+/// The maximum number of credentials that are remembered. Some gateways sign each request, so the
+/// last ones count.
+const MAX_CREDENTIALS: usize = 32;
+
+/// The last credentials that a gateway sent to its upstream.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UpstreamCredentials {
+    secrets: Vec<SecretString>,
+    redactor: Option<Arc<SecretRedactor>>,
+}
+
+impl UpstreamCredentials {
+    /// True if none is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    /// Adds a credential.
+    pub(crate) fn learn(&mut self, credential: String) {
+        if self.secrets.iter().any(|known| known.expose_secret() == credential) {
+            return;
+        }
+        if self.secrets.len() == MAX_CREDENTIALS {
+            self.secrets.remove(0);
+        }
+        self.secrets.push(credential.into());
+        self.redactor = None;
+    }
+
+    /// Finds the credentials in every encoding.
+    pub(crate) fn redactor(&mut self) -> Arc<SecretRedactor> {
+        let new = || Arc::new(SecretRedactor::new(None, &self.secrets));
+        Arc::clone(self.redactor.get_or_insert_with(new))
+    }
+
+    /// The text with a marker for each credential.
+    pub(crate) fn replace_in(&self, text: String, marker: &str) -> String {
+        self.secrets.iter().fold(text, |text, secret| text.replace(secret.expose_secret(), marker))
+    }
+}
 
 /// Parts of the names of headers and query parameters that contain credentials.
 const SECRET_NAME_PARTS: [&str; 6] = ["key", "token", "auth", "secret", "cookie", "password"];

@@ -30,7 +30,7 @@ use crate::redact::decompress_once;
 use crate::wire::bounded_json::parse_json;
 
 /// The largest body that is accepted.
-const MAX_BODY_BYTES: usize = 64 << 20;
+const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// The delay before a connection is aborted.
 const ABORT_DELAY_MS: u64 = 30;
@@ -67,7 +67,10 @@ async fn handle_request(
     let method = parts.method.to_string();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let route = UpstreamRoute::from_request(&method, &path);
-    let (number, scripted) = correlator.begin_call(IncomingCall { method, path, headers, body, content_encoding });
+    let incoming = IncomingCall { method, path, headers, body, content_encoding };
+    let Some((number, scripted)) = correlator.begin_call(incoming) else {
+        return json_response(StatusCode::SERVICE_UNAVAILABLE, &[], "{}".to_owned());
+    };
     // If the gateway disconnects before the response, the guard records that, too.
     let guard = CallGuard { correlator: Arc::clone(&correlator), number, end: ServedResponseEnd::Abandoned };
     if let Some(batch) = scripted.as_ref().and_then(|scripted| scripted.batch.as_ref()) {

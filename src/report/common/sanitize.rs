@@ -3,6 +3,11 @@
 //! Responses appear on terminals and web pages. They must not move the cursor, reorder the line or hide
 //! text. This module must not know any format: Markdown and HTML do their own escaping.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// One line: any white space becomes a single space, and invisible characters are escaped.
 pub(crate) fn sanitize_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -34,16 +39,34 @@ pub fn sanitize_block(text: &str) -> String {
     block
 }
 
-/// Escapes workflow commands of GitHub Actions, which are lines of the output that begin with `::`, and
-/// the older form `##[` anywhere in a line.
+/// The commands that a CI system finds anywhere in a line of the log: `##[` (GitHub Actions),
+/// `##vso[` (Azure Pipelines), `##teamcity[` (TeamCity).
+static COMMANDS_IN_LINES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"##([A-Za-z]*\[)").ok());
+
+/// Escapes the commands of CI systems: lines of the output that begin with `::` (GitHub Actions),
+/// and commands anywhere in a line.
 pub fn escape_workflow_commands(text: &str) -> String {
     let escaped = text.split_inclusive(['\n', '\r']).map(|line| {
         let rest = line.trim_start();
         let indent = &line[..line.len() - rest.len()];
         let escape = if rest.starts_with("::") { "\\" } else { "" };
-        format!("{indent}{escape}{}", rest.replace("##[", "#\\#["))
+        format!("{indent}{escape}{}", replace_commands(rest, "#\\#$1"))
     });
     escaped.collect()
+}
+
+/// Escapes the commands of CI systems in JSON, which stays the same JSON.
+pub fn escape_commands_in_json(json: &str) -> String {
+    // In JSON, the first `#` is inside a string.
+    replace_commands(json, r"#\u0023$1").into_owned()
+}
+
+fn replace_commands<'t>(text: &'t str, replacement: &str) -> Cow<'t, str> {
+    // The pattern is a constant, and a test compiles it.
+    match &*COMMANDS_IN_LINES {
+        Some(commands) => commands.replace_all(text, replacement),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// At most `most` characters of a line, with an ellipsis if something is missing.
@@ -96,6 +119,15 @@ mod tests {
         let escaped = "fine\n\\::error::x\n  \t\\::stop-commands::y\r\\::z\na #\\#[error]z ::not at the start";
         assert_eq!(escape_workflow_commands(hostile), escaped);
         assert_eq!(escape_workflow_commands("plain\n"), "plain\n");
+        for command in ["##[set-env name=A]b", "##vso[task.setvariable variable=A]b", "###VSO[x]", "##teamcity[x]"] {
+            let shown = escape_workflow_commands(&format!("the server said: {command}"));
+            assert!(!COMMANDS_IN_LINES.as_ref().unwrap().is_match(&shown) && shown.contains("\\#"), "{shown}");
+            let json = serde_json::json!({ "why": command, command: "\\##" }).to_string();
+            let escaped = escape_commands_in_json(&json);
+            assert!(!COMMANDS_IN_LINES.as_ref().unwrap().is_match(&escaped), "{escaped}");
+            let [before, after] = [json, escaped].map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+            assert_eq!(before, after);
+        }
     }
 
     #[test]
