@@ -210,6 +210,9 @@ def check(parts):
     if not found:
         return missing("check")
     text = f"{number(found['killed'])} of {number(found['mutants'])} mutants killed: kill rate {percent(found['kill_rate'])}."
+    if "grounds" not in found:
+        # Measured before the other rows were compared.
+        return "\n\n".join([text, provenance(parts, "check")])
     fates = table(["outcome", "meaning", "mutants"], [
         ["killed", "its row reaches the expected verdict, and no other row gets a wrong one", number(found["killed"])],
         ["killed, blocked", "included: its row reaches this verdict by itself, and names the rows that block it", number(found["blocked"])],
