@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Experiment, VerdictStatus};
 use crate::engine::RowDependencies;
 use crate::mutation::observation::RunObservation;
-use crate::results::model::DependencyRole;
+use crate::results::model::{DependencyRole, Verdict};
 use crate::simulator::{SimulatorConfig, SimulatorFault};
 
 /// The only row that the simulator can substitute.
@@ -188,4 +188,16 @@ pub(super) fn plan_batches(
     }
     let batches = batches.into_iter().map(|(batch, _)| batch);
     batches.chain(faults.into_iter().map(|fault| vec![fault.clone()])).collect()
+}
+
+/// The reason of a verdict, after its code if it is undecided.
+pub(super) fn describe_verdict(verdict: &Verdict) -> String {
+    let code = verdict.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
+    format!("{code}{}", verdict.reason)
+}
+
+/// True if a verdict is the expected one. A positive verdict must be the strongest that the row can
+/// reach.
+pub(super) fn is_expected(expected: VerdictStatus, verdict: &Verdict) -> bool {
+    expected == verdict.status || (expected.is_positive() && verdict.is_strongest())
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, VerdictStatus};
 use crate::mutation::expectation::{RowExpectations, RowReaction};
 use crate::mutation::insensitive_arms;
-use crate::mutation::mutant::{RowMutant, resolve_field_row};
+use crate::mutation::mutant::{RowMutant, describe_verdict, is_expected, resolve_field_row};
 use crate::mutation::observation::RunObservation;
 use crate::results::model::{RowResult, Verdict};
 use crate::results::mutation::{
@@ -150,26 +150,14 @@ pub(super) fn build_change(was: &RowResult, now: &RowResult) -> VerdictChange {
         row: now.id.clone(),
         expected: was.verdict.status,
         reached: now.verdict.status,
-        reason: describe(&now.verdict),
+        reason: describe_verdict(&now.verdict),
     }
-}
-
-/// The reason of a verdict, after its code if it is undecided.
-pub(super) fn describe(verdict: &Verdict) -> String {
-    let code = verdict.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
-    format!("{code}{}", verdict.reason)
 }
 
 /// True if the row by itself has the expected verdict, and is only undecided because the mutant also
 /// changes a row that it depends on, or because that row does not work on the unmutated server either.
 fn is_expected_by_itself(expected: VerdictStatus, verdict: &Verdict) -> bool {
     !verdict.blocked_by.is_empty() && verdict.by_itself.as_ref().is_some_and(|own| own.status == expected)
-}
-
-/// True if a verdict is the expected one. A positive verdict must be the strongest that the row can
-/// reach.
-pub(super) fn is_expected(expected: VerdictStatus, verdict: &Verdict) -> bool {
-    expected == verdict.status || (expected.is_positive() && verdict.is_strongest())
 }
 
 fn evaluate_mutant(
@@ -193,7 +181,7 @@ fn evaluate_mutant(
     }
     let Some(now) = after.rows.get(&mutant.row) else { return result };
     result.actual_status = Some(now.verdict.status);
-    result.reason = describe(&now.verdict);
+    result.reason = describe_verdict(&now.verdict);
     if let Some(partial) = &after.partial {
         result.reason = format!("{partial}: {}", result.reason);
     } else if mutant.fault.is_none() && !after.acted_on(resolve_field_row(catalog, &mutant.row), &mutant.row, None) {

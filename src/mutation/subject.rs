@@ -11,9 +11,8 @@ use crate::catalog::{Catalog, CatalogRow, ClaimStatus, Target};
 use crate::client::{Budget, Client, ClientConfig};
 use crate::engine::{InconclusiveReason, RowDependencies, RowSelection, RunOptions, judge, run_selection_in_memory};
 use crate::mutation::error::MutationError;
-use crate::mutation::mutant::expected_verdict;
+use crate::mutation::mutant::{describe_verdict, expected_verdict, is_expected};
 use crate::mutation::observation::RunObservation;
-use crate::mutation::outcome::{describe, is_expected};
 use crate::recording::request_settings::RequestSettings;
 use crate::recording::run::{RunHeader, SCHEMA};
 use crate::recording::scope::RunScope;
@@ -111,7 +110,7 @@ impl MutationSubject {
                     row: id.to_owned(),
                     expected,
                     reached,
-                    reason: describe(&result.verdict),
+                    reason: describe_verdict(&result.verdict),
                 });
             }
         }

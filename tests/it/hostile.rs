@@ -488,9 +488,10 @@ fn a_contradiction_stays_after_the_endpoint_stops_responding() {
 }
 
 /// Starts a run and interrupts it when the server has received this number of requests.
+/// One request is in flight at a time, so that the server has received all that were sent.
 fn run_and_interrupt(server: &TestServer, requests: usize, folder: &Folder) -> FinishedRun {
     let url = server.url();
-    let mut command = folder.command(arguments(&url, &[]));
+    let mut command = folder.command(arguments(&url, &["--concurrency", "1"]));
     command.env("KEY", KEY);
     let mut running = RunningCommand::start(command);
     running.wait_until(|| server.received_requests().len() >= requests);
