@@ -101,7 +101,7 @@ mod tests {
         let error =
             |row: &str, text: &str| exchange(&format!("field.{row}/treatment/1"), 20, error_response(400, text));
         let alike = ["a", "b", "c"].map(|row| error(row, "not possible"));
-        let two = recording([&[answer.clone()], &alike[..2]].concat());
+        let two = recording([std::slice::from_ref(&answer), &alike[..2]].concat());
         assert_eq!(find(&two), [""; 0]);
         let three = recording([&[answer.clone(), error("d", "d: unknown field")], &alike[..]].concat());
         assert_eq!(find(&three), ["field.a/treatment/1", "field.b/treatment/1", "field.c/treatment/1"]);
