@@ -200,7 +200,7 @@ impl Experiment {
         self.reply.is_some() || self.compare.is_some()
     }
 
-    /// True if the row measures the time at which responses arrive.
+    /// True if the row measures when the parts of a response arrive.
     pub fn measures_time(&self) -> bool {
         self.compare == Some(ArmComparison::Gradual)
     }

@@ -23,7 +23,7 @@ pub struct CheckedExchange {
 /// Where the message of a response is.
 #[derive(Debug, Clone, PartialEq)]
 enum CheckedMessage {
-    /// There is none.
+    /// The response has no message.
     Missing,
     /// It is the body.
     Body,

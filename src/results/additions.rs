@@ -12,7 +12,7 @@ use crate::wire::message::excerpt;
 
 /// Longer JSON texts are cut.
 const MAX_VALUE_CHARS: usize = 120;
-/// An arm lists at most so many parts.
+/// The maximum number of parts that an arm lists.
 const MAX_PARTS: usize = 12;
 
 /// The parts of a request that the plain request does not have, and the parts that it lacks: places with

@@ -10,7 +10,7 @@ use crate::results::cause::VerdictCause;
 use crate::results::model::{EvidenceKind, RowResult, Verdict};
 use crate::results::reason::ReasonData;
 
-/// If at least so many rows show that an invalid request is accepted, and no row shows that one is
+/// If this number of rows shows that an invalid request is accepted, and no row shows that one is
 /// rejected, the endpoint does not validate.
 const MIN_UNVALIDATED_ROWS: usize = 3;
 
